@@ -1,0 +1,159 @@
+//! The `[data]` section.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What is learned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TaskKind {
+    /// Predict the next token.
+    LanguageModel,
+    /// Predict one of several classes.
+    Classification,
+    /// Predict real values.
+    Regression,
+}
+
+/// Where rows come from: exactly one of the keys `dataset`, `path`, `glob` or `url`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// A named data set of the fetch manifest (`kiln data fetch --help` lists them).
+    Dataset(String),
+    /// A file or a folder, relative to the config file.
+    Path(PathBuf),
+    /// Several files by a pattern such as `logs/*.txt`, relative to the config file.
+    Glob(String),
+    /// A file to download once into the cache.
+    Url(String),
+}
+
+/// How the source is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// UTF-8 text; every file is one document.
+    Text,
+    /// A folder with the four `{train,t10k}-{images-idx3,labels-idx1}-ubyte[.gz]` files.
+    Idx,
+    /// A folder with one folder of png or jpeg files per class.
+    Images,
+    /// Comma-separated values, optionally gzipped.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+/// How text becomes tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenizerKind {
+    /// One token per byte: 256.
+    Bytes,
+    /// One token per character seen in the corpus.
+    Char,
+    /// GPT-2's byte-pair encoding: 50,257 tokens.
+    Gpt2,
+    /// A Hugging Face `tokenizer.json`, relative to the config file.
+    File(PathBuf),
+    /// Byte-pair encoding with this many tokens, trained on the corpus's training split.
+    Bpe(usize),
+}
+
+/// Fractions held out, by a hash of the row (tables, images) or by position (text: the end).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Holdout {
+    /// Fraction for validation, `[0, 1)`.
+    pub validation: f64,
+    /// Fraction for test, `[0, 1)`; a data set with its own test split keeps that and ignores this.
+    pub test: f64,
+}
+
+impl Default for Holdout {
+    fn default() -> Self {
+        Self { validation: 0.1, test: 0.0 }
+    }
+}
+
+/// The `[data]` section of a config.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// What is learned.
+    pub task: TaskKind,
+    /// Where rows come from.
+    pub source: Source,
+    /// How the source is laid out; inferred from the data set or the file's ending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// `url` sources: the expected SHA-256 of the download, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Text: how it becomes tokens.
+    #[serde(default = "bytes")]
+    pub tokenizer: TokenizerKind,
+    /// Text: tokens in one example.
+    #[serde(default = "context")]
+    pub context: usize,
+    /// Tables: the target column or columns; the last column by default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub target: Vec<String>,
+    /// Tables: the feature columns; all but the targets by default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
+    /// CSV: whether the first row names the columns; without names they are `c0`, `c1`, ...
+    #[serde(default = "yes")]
+    pub header: bool,
+    /// CSV: the delimiter, one ASCII character.
+    #[serde(default = "comma")]
+    pub delimiter: char,
+    /// Image folder: every picture is resized to `[height, width]`.
+    #[serde(default = "image_size")]
+    pub image_size: [usize; 2],
+    /// Image folder: 1 for grey, 3 for RGB.
+    #[serde(default = "channels")]
+    pub channels: usize,
+    /// Standardise features and pixels with the training split's mean and deviation.
+    #[serde(default = "yes")]
+    pub standardize: bool,
+    /// Fractions held out for validation and test.
+    #[serde(default)]
+    pub holdout: Holdout,
+    /// Use at most this many bytes of text or rows of the rest (the first ones); 0 means all.
+    #[serde(default)]
+    pub limit: u64,
+    /// Threads that build batches.
+    #[serde(default = "workers")]
+    pub workers: usize,
+    /// Where prepared shards are kept; the user's cache folder by default (`KILN_CACHE` overrides).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
+}
+
+fn bytes() -> TokenizerKind {
+    TokenizerKind::Bytes
+}
+fn context() -> usize {
+    256
+}
+fn yes() -> bool {
+    true
+}
+fn comma() -> char {
+    ','
+}
+fn image_size() -> [usize; 2] {
+    [64, 64]
+}
+fn channels() -> usize {
+    3
+}
+fn workers() -> usize {
+    1
+}

@@ -1,0 +1,9 @@
+//! Data: where rows come from, how they are prepared once into memory-mapped shards, and how batches are drawn.
+
+mod batch;
+mod config;
+mod schema;
+
+pub use batch::{HostBatch, HostInput, HostTarget, IGNORE};
+pub use config::{DataConfig, Format, Holdout, Source, TaskKind, TokenizerKind};
+pub use schema::{InputSchema, Scale, Schema, Split, TargetSchema};

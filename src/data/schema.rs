@@ -1,0 +1,85 @@
+//! What a prepared data set looks like: everything that serving needs to read an example again.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The part of the data that an example comes from. Splits are disjoint and a function of the seed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Split {
+    /// Seen by the optimizer.
+    Train,
+    /// Watched while training; picks the best checkpoint.
+    Validation,
+    /// Judged once, at the end.
+    Test,
+}
+
+/// One example's input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum InputSchema {
+    /// `context` token ids below `vocab`.
+    Tokens {
+        /// Number of distinct tokens.
+        vocab: usize,
+        /// Tokens in one example.
+        context: usize,
+    },
+    /// Pixels, channel first, stored as `u8`.
+    Image {
+        /// 1 (grey) or 3 (RGB).
+        channels: usize,
+        /// Rows of pixels.
+        height: usize,
+        /// Columns of pixels.
+        width: usize,
+    },
+    /// Numeric columns, stored as `f32`.
+    Table {
+        /// Their names, in order.
+        columns: Vec<String>,
+    },
+}
+
+/// One example's target.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum TargetSchema {
+    /// The token that follows, at every position.
+    NextToken,
+    /// One of these classes, by name.
+    Classes {
+        /// Names in the order of their indices.
+        names: Vec<String>,
+    },
+    /// Real values.
+    Values {
+        /// The columns' names.
+        names: Vec<String>,
+    },
+}
+
+/// Mean and standard deviation of each channel or column, learned on the training split only.
+///
+/// Images are first divided by 255. A constant column has `std = 1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scale {
+    /// One mean per channel or column.
+    pub mean: Vec<f32>,
+    /// One standard deviation per channel or column, never 0.
+    pub std: Vec<f32>,
+}
+
+/// A prepared data set, described.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Schema {
+    /// What goes in.
+    pub input: InputSchema,
+    /// What should come out.
+    pub target: TargetSchema,
+    /// Standardisation of the inputs, where there is one.
+    pub scale: Option<Scale>,
+    /// Text only: bytes of source text a token stands for, on average, over the validation split.
+    pub bytes_per_token: Option<f64>,
+}

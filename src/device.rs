@@ -1,0 +1,1 @@
+//! Devices: a name at run time becomes a burn device.

@@ -1,0 +1,14 @@
+//! kiln: a deep-learning training engine. A run is one config file.
+//!
+//! Modules are floors; imports run strictly downward (`tests/floors.rs` enforces it).
+
+pub mod checkpoint;
+pub mod config;
+pub mod data;
+pub mod device;
+pub mod error;
+pub mod metric;
+pub mod model;
+pub mod nn;
+pub mod optim;
+pub mod track;

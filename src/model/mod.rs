@@ -1,0 +1,5 @@
+//! Architectures, one a file.
+
+mod config;
+
+pub use config::*;
