@@ -3,7 +3,9 @@
 mod batch;
 mod config;
 mod schema;
+mod sink;
 
 pub use batch::{HostBatch, HostInput, HostTarget, IGNORE};
 pub use config::{DataConfig, Format, Holdout, Source, TaskKind, TokenizerKind};
 pub use schema::{InputSchema, Scale, Schema, Split, TargetSchema};
+pub use sink::{Features, RecordSink, Records, Target};
