@@ -8,7 +8,7 @@ use burn::{
 
 /// The Euclidean norm of all gradients together, f32, `[1]`; 0 without gradients. Nothing waits for the device.
 ///
-/// Sums are taken dimension by dimension in a fixed order, so the same gradients give the same bits.
+/// Rows are summed before their sums, in a fixed order, so that the same gradients give the same bits.
 pub fn global_norm<M: Module>(model: &M, grads: &GradientsParams) -> Tensor<1> {
     let mut squares = Squares { grads, sum: None };
     model.visit(&mut squares);
@@ -29,7 +29,7 @@ struct Squares<'a> {
 impl ModuleVisitor for Squares<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         let Some(grad) = self.grads.get::<D>(param.id) else { return };
-        // Flex sums a whole tensor above 4 Mi values in parallel, in an order that varies from call to call.
+        // Flex sums a whole tensor above 4 Mi values through rayon, which promises no order of addition; rows have one.
         let rows = grad.cast(DType::F32).square().sum_dim(D.saturating_sub(1));
         let square = rows.sum();
         self.sum = Some(match self.sum.take() {

@@ -19,7 +19,8 @@ pub(super) struct Adamw {
     pub(super) update: u64,
 }
 
-/// AdamW (Loshchilov and Hutter 2017, algorithm 2, in PyTorch's order): `p` and the two moments after one step.
+/// AdamW (Loshchilov and Hutter 2017, algorithm 2, eps outside the root as in PyTorch): `p` and the two moments after
+/// one step.
 ///
 /// The one place where a fused kernel can stand in for the composed expression.
 pub(super) fn adamw(p: Tensor<1>, g: Tensor<1>, moments: [Tensor<1>; 2], step: Adamw) -> (Tensor<1>, [Tensor<1>; 2]) {
@@ -29,8 +30,9 @@ pub(super) fn adamw(p: Tensor<1>, g: Tensor<1>, moments: [Tensor<1>; 2], step: A
     let (correction1, correction2) = (1.0 - b1.powf(count), 1.0 - b2.powf(count));
     let m = m.mul_scalar(b1).add(g.clone().mul_scalar(1.0 - b1));
     let v = v.mul_scalar(b2).add(g.square().mul_scalar(1.0 - b2));
-    let denominator = v.clone().sqrt().div_scalar(correction2.sqrt()).add_scalar(step.eps);
-    let change = m.clone().mul_scalar(step.rate / correction1).div(denominator);
+    // rate · m̂ / (√v̂ + eps) with both corrections taken out of the tensors, which saves passes over memory.
+    let root = correction2.sqrt();
+    let change = m.clone().div(v.clone().sqrt().add_scalar(step.eps * root)).mul_scalar(step.rate * root / correction1);
     (decayed(p, step.rate * step.decay).sub(change), [m, v])
 }
 
@@ -107,7 +109,7 @@ fn orthogonalised(x: Tensor<2>) -> Tensor<2> {
     let [rows, columns] = x.dims();
     let [a, b, c] = COEFFICIENTS;
     let x = if rows > columns { x.transpose() } else { x };
-    // Two stages: a whole-tensor sum of a large matrix need not be deterministic.
+    // Rows first: flex promises no order of addition for a whole-tensor sum of a large matrix.
     let norm = x.clone().square().sum_dim(1).sum_dim(0).sqrt().add_scalar(1e-7);
     let mut x = x.div(norm);
     for _ in 0..5 {

@@ -355,7 +355,7 @@ fn the_average_follows_swaps_and_is_restored() {
     }
 }
 
-/// A matrix above flex's threshold for a parallel, order-varying sum.
+/// A matrix above flex's threshold for a parallel sum.
 #[test]
 fn the_norm_of_a_large_matrix_is_reproducible() {
     #[derive(Module, Debug)]
