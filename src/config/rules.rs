@@ -93,7 +93,7 @@ impl Rules<'_> {
             ("data.image_size[1]", data.image_size[1]),
             ("train.batch", train.batch),
             ("train.accumulate", train.accumulate),
-            ("train.log_every", train.log_every.min(1) as usize),
+            ("train.log_every", usize::from(train.log_every > 0)),
             ("guard.window", guard.window),
             ("guard.max_faults", guard.max_faults),
             ("checkpoint.keep", checkpoint.keep),

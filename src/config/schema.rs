@@ -111,7 +111,7 @@ fn without_null(schema: &mut Value) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::panic)]
 mod tests {
     use super::*;
 
@@ -144,5 +144,30 @@ mod tests {
         assert!(!is_one_key_of(model));
         assert!(is_one_key_of(&schema["properties"]["data"]["properties"]["source"]));
         assert!(is_one_key_of(&schema["properties"]["data"]["properties"]["tokenizer"]));
+    }
+
+    #[test]
+    fn every_key_of_every_config_is_in_the_schema() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|ending| ending == "toml") {
+                let table: toml::Table = std::fs::read_to_string(&path).unwrap().parse().unwrap();
+                covered(&table, &schema(), &path.display().to_string());
+                seen += 1;
+            }
+        }
+        assert!(seen >= 8, "{seen} configs");
+    }
+
+    fn covered(table: &toml::Table, schema: &Value, at: &str) {
+        for (key, value) in table {
+            let at = format!("{at}: {key}");
+            let found = child(schema, key).unwrap_or_else(|| panic!("{at} is not in the schema"));
+            if let toml::Value::Table(table) = value {
+                covered(table, found, &at);
+            }
+        }
     }
 }

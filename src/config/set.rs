@@ -54,10 +54,7 @@ fn known(path: &str, parts: &[(String, Place)]) -> Result<(), Fault> {
     if keys.iter().any(|key| key == path) {
         return Ok(());
     }
-    let leaf = path.rsplit('.').next().unwrap_or(path);
-    let ending = format!(".{leaf}");
-    let meant = keys.iter().find(|key| key.ends_with(&ending)).map(String::as_str);
-    let meant = nearest(path, keys.iter().map(String::as_str)).or(meant);
+    let meant = meant(path, &keys);
     let (label, next) = match meant {
         Some(key) => (format!("did you mean `{key}`?"), format!("write --set {key}=...")),
         None => (String::new(), "`kiln schema` lists every key".to_string()),
@@ -69,6 +66,18 @@ fn known(path: &str, parts: &[(String, Place)]) -> Result<(), Fault> {
         }
         _ => fault,
     })
+}
+
+/// A slip within the section, a key of another section, or a slip anywhere.
+fn meant<'a>(path: &str, keys: &'a [String]) -> Option<&'a str> {
+    let (section, leaf) = path.rsplit_once('.').unwrap_or(("", path));
+    let parts = |key: &str| key.split('.').count();
+    let siblings = || keys.iter().filter_map(|key| Some((key.strip_prefix(section)?.strip_prefix('.')?, key.as_str())));
+    let slip = nearest(leaf, siblings().map(|(leaf, _)| leaf));
+    let sibling = siblings().find(|(leaf, _)| Some(*leaf) == slip).map(|(_, key)| key);
+    let elsewhere = || keys.iter().find(|key| key.ends_with(&format!(".{leaf}"))).map(String::as_str);
+    let like = || nearest(path, keys.iter().map(String::as_str).filter(|key| parts(key) == parts(path)));
+    sibling.or_else(like).or_else(elsewhere)
 }
 
 fn is_table(path: &str) -> bool {

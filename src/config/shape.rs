@@ -145,9 +145,12 @@ impl Walk {
 
     fn unknown_key(&mut self, path: &str, key: &str, node: &Node, schema: &Schema, note: &str) {
         let known = || properties(schema).map(|(name, _)| name.as_str());
-        let elsewhere = || keys().into_iter().find(|full| full.ends_with(&format!(".{key}")) && !full.starts_with(path));
+        let elsewhere = || keys().into_iter().find(|full| full.ends_with(&format!(".{key}")));
         let (label, next) = match (nearest(key, known()), elsewhere()) {
             (Some(meant), _) => (format!("did you mean `{meant}`?"), format!("rename it to `{meant}`")),
+            (None, Some(full)) if full == join(path, key) => {
+                (String::new(), format!("remove it; the keys here are {}", list(known())))
+            }
             (None, Some(full)) => (format!("did you mean `{full}`?"), format!("move it to `{full}`")),
             (None, None) => (String::new(), format!("use one of {}", list(known()))),
         };
@@ -199,11 +202,20 @@ impl Walk {
             Data::Leaf(Value::Float(number)) if wants == "integer" && *number >= 0.0 && number.fract() == 0.0 => {
                 format!("write `{number:.0}`")
             }
+            Data::Leaf(Value::String(text)) if wants == "object" => named(text, schema),
             Data::Leaf(_) if wants == "string" => "put it in quotes".to_string(),
             _ => format!("write it as in `{}`", example(schema)),
         };
         let place = if matches!(node.data, Data::Table(_)) { &node.key } else { &node.value };
         self.faults.push(Fault::new(message, next).mark(place, ""));
+    }
+}
+
+/// What to write for a table that was given as one word: the key that takes this word, if there is one.
+fn named(text: &str, schema: &Schema) -> String {
+    match properties(schema).find(|(_, child)| words(child).contains(&text)) {
+        Some((key, _)) => format!("write it as in `{{ {key} = \"{text}\" }}`"),
+        None => format!("write it as in `{}`", example(schema)),
     }
 }
 
@@ -259,12 +271,17 @@ fn example(schema: &Schema) -> String {
     }
     match (schema.get("const"), schema.get("default"), schema.get("type").and_then(Schema::as_str)) {
         (Some(word), ..) => word.to_string(),
-        (_, Some(default), Some("integer" | "number" | "boolean" | "array")) => default.to_string(),
-        (_, _, Some("integer")) => "1".into(),
+        (_, Some(default), Some("integer" | "number" | "boolean" | "array")) if default.as_f64() != Some(0.0) => {
+            default.to_string()
+        }
+        (_, _, Some("integer")) => "1000".into(),
         (_, _, Some("number")) => "0.1".into(),
         (_, _, Some("boolean")) => "true".into(),
         (_, _, Some("array")) => format!("[{}]", schema.get("items").map_or(String::new(), example)),
-        (_, _, Some("object")) => "{ ... }".into(),
+        (_, _, Some("object")) => properties(schema)
+            .find(|(key, _)| *key == "kind")
+            .or_else(|| properties(schema).next())
+            .map_or("{ ... }".into(), |(key, child)| table_example(key, child)),
         _ => "\"...\"".into(),
     }
 }

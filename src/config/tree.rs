@@ -116,6 +116,7 @@ pub(super) fn parse(source: &str, text: usize) -> Result<Node, Fault> {
         let span = error.span().unwrap_or(0..0);
         let next = match error.message() {
             "duplicate key" => "keep one of the two",
+            message if message.starts_with("string values must be quoted") && span.is_empty() => "write a value here",
             message if message.starts_with("string values must be quoted") => "put the value in double quotes",
             _ => "correct the TOML here",
         };
