@@ -88,6 +88,19 @@ pub(super) fn error(faults: &[Fault], texts: &[Text]) -> Error {
     }
 }
 
+/// For tests: the message for a small config after `edits` (old, new) and under `overrides`.
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+pub(super) fn shown(edits: &[(&str, &str)], overrides: &[&str]) -> String {
+    let base = "[data]\ntask = \"language-model\"\nsource = { dataset = \"sotu\" }\n[model]\nkind = \"gpt\"\n\
+                [train]\nsteps = 100\n";
+    let text = edits.iter().fold(base.to_string(), |text, (old, new)| text.replacen(old, new, 1));
+    let overrides: Vec<_> = overrides.iter().map(|text| text.to_string()).collect();
+    let error = super::Plan::parse(&text, "a.toml", std::path::Path::new("/base"), &overrides).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    error.to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

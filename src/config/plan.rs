@@ -256,6 +256,12 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_config_is_told_where_to_start() {
+        let shown = parse("# nothing\n", &[]).unwrap_err().to_string();
+        assert_eq!(shown, "small.toml: the config is empty; start from one of the files in configs/");
+    }
+
+    #[test]
     fn steps_follow_epochs_rounded_up() {
         let plan = parse(SMALL, &["train.steps=0", "train.epochs=1.5", "train.batch=8", "train.accumulate=2"]).unwrap();
         assert_eq!(plan.steps_for(100).unwrap(), 10); // 150 rows of 16

@@ -121,7 +121,9 @@ impl Rules<'_> {
         let Plan { train, eval, guard, checkpoint, .. } = plan;
         let length = ["train.steps", "train.epochs"];
         match (train.steps > 0, train.epochs > 0.0) {
-            (true, true) => self.broken("`train.steps` and `train.epochs` are both set", &length, "set one of them to 0"),
+            (true, true) => {
+                self.broken("`train.steps` and `train.epochs` are both set", &length, "set one of them to 0")
+            }
             (false, false) => {
                 let message = "neither `train.steps` nor `train.epochs` says how long to train";
                 self.broken(message, &["train"], "set one of them, as in `steps = 1000`");
@@ -139,7 +141,8 @@ impl Rules<'_> {
         let rolls_back = [("guard.non_finite", guard.non_finite), ("guard.spike", guard.spike)];
         for (key, _) in rolls_back.iter().filter(|(_, policy)| *policy == OnFault::Rollback) {
             if checkpoint.every == 0 {
-                let message = format!("`{key}` rolls back to a checkpoint, but `checkpoint.every` = 0 writes none to go to");
+                let message =
+                    format!("`{key}` rolls back to a checkpoint, but `checkpoint.every` = 0 writes none to go to");
                 self.broken(message, &[key, "checkpoint.every"], "set `checkpoint.every`, or choose `skip` or `halt`");
             }
         }
@@ -149,8 +152,13 @@ impl Rules<'_> {
         let steps = plan.train.steps;
         let schedule = &plan.optim.schedule;
         if steps > 0 && schedule.warmup > steps {
-            let message = format!("`optim.schedule.warmup` = {} is longer than `train.steps` = {steps}", schedule.warmup);
-            self.broken(message, &["optim.schedule.warmup", "train.steps"], "warm up over fewer steps, or train for more");
+            let message =
+                format!("`optim.schedule.warmup` = {} is longer than `train.steps` = {steps}", schedule.warmup);
+            self.broken(
+                message,
+                &["optim.schedule.warmup", "train.steps"],
+                "warm up over fewer steps, or train for more",
+            );
         } else if steps > 0
             && schedule.kind == ScheduleKind::Wsd
             && schedule.warmup.saturating_add(schedule.decay) > steps
@@ -163,8 +171,10 @@ impl Rules<'_> {
             self.broken(message, &keys, "shorten one of the two, or train for more");
         }
         if schedule.floor > plan.optim.lr {
-            let message =
-                format!("`optim.schedule.floor` = {} is above the peak rate `optim.lr` = {}", schedule.floor, plan.optim.lr);
+            let message = format!(
+                "`optim.schedule.floor` = {} is above the peak rate `optim.lr` = {}",
+                schedule.floor, plan.optim.lr
+            );
             self.broken(message, &["optim.schedule.floor", "optim.lr"], "lower `floor`, or raise `lr`");
         }
     }
@@ -228,7 +238,7 @@ impl Rules<'_> {
         let pictures = matches!(format, Format::Idx | Format::Images);
         if text != (format == Format::Text) || pictures && plan.data.task == TaskKind::Regression {
             let message = format!("`data.format` = {} does not go with `data.task` = {task}", word(&format));
-            let next = "text is for `language-model`, pictures are for `classification`, tables for it and `regression`";
+            let next = "use `text` for language models, `idx` or `images` for classification, tables for it and for regression";
             self.broken(message, &["data.format", "data.task"], next);
         }
     }
@@ -259,7 +269,11 @@ impl Rules<'_> {
                         "`model.position` = \"rope\" turns pairs, but `model.width` = {} over `model.heads` = {} is odd: {head}",
                         gpt.width, gpt.heads
                     );
-                    self.broken(message, &["model.position", "model.width", "model.heads"], "make the head's width even");
+                    self.broken(
+                        message,
+                        &["model.position", "model.width", "model.heads"],
+                        "make the head's width even",
+                    );
                 }
             }
             ModelConfig::Vit(vit) => {
@@ -294,3 +308,6 @@ fn kind(model: &ModelConfig) -> &'static str {
         ModelConfig::Vit(_) => "vit",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,11 +58,12 @@ pub(super) fn choices(schema: &Value) -> &[Value] {
 /// The strings an enum may be, in order.
 pub(super) fn words(schema: &Value) -> Vec<&str> {
     let plain = schema.get("enum").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-    plain.chain(choices(schema).iter().flat_map(|choice| match choice.get("const").and_then(Value::as_str) {
-        Some(word) => vec![word],
-        None => words(choice),
-    }))
-    .collect()
+    plain
+        .chain(choices(schema).iter().flat_map(|choice| match choice.get("const").and_then(Value::as_str) {
+            Some(word) => vec![word],
+            None => words(choice),
+        }))
+        .collect()
 }
 
 /// The key that tells an enum's tables apart (`kind`), if it is an enum of that sort.
@@ -118,7 +119,8 @@ mod tests {
     #[test]
     fn keys_reach_into_sections_and_alternatives() {
         let keys = keys();
-        for key in ["train", "train.steps", "optim.schedule.warmup", "model.kind", "model.kv_heads", "data.source.url"] {
+        for key in ["train", "train.steps", "optim.schedule.warmup", "model.kind", "model.kv_heads", "data.source.url"]
+        {
             assert!(keys.iter().any(|found| found == key), "{key} is missing from {keys:?}");
         }
         assert!(!keys.iter().any(|key| key == "base" || key == "typed"));

@@ -16,12 +16,14 @@ use super::{
 pub(super) fn apply(root: &mut Node, assignment: &str, text: usize) -> Result<(), Fault> {
     let whole = Place { text, span: 0..assignment.len() };
     let Some((path, value)) = assignment.split_once('=') else {
-        let fault = Fault::new(format!("`--set {assignment}` has no `=`"), "write --set key=value, as in train.steps=100");
+        let fault =
+            Fault::new(format!("`--set {assignment}` has no `=`"), "write --set key=value, as in train.steps=100");
         return Err(fault.mark(&whole, "no value"));
     };
     let parts = split(path, text);
     if let Some((_, place)) = parts.iter().find(|(part, _)| part.is_empty()) {
-        let fault = Fault::new(format!("`--set {assignment}` has an empty key"), "write a dotted key, as in train.steps=100");
+        let fault =
+            Fault::new(format!("`--set {assignment}` has an empty key"), "write a dotted key, as in train.steps=100");
         return Err(fault.mark(place, "a key should be here"));
     }
     known(path.trim(), &parts)?;
@@ -110,10 +112,6 @@ fn replace(node: &mut Node, place: &Place) {
 
 fn insert(node: &mut Node, schema: Option<&Schema>, parts: &[(String, Place)], mut leaf: Node) {
     let Some(((name, place), rest)) = parts.split_first() else { return };
-    if !matches!(node.data, Data::Table(_)) {
-        node.data = Data::Table(Vec::new());
-        node.value = place.clone();
-    }
     let Data::Table(entries) = &mut node.data else { return };
     if schema.is_some_and(schema::is_one_key_of) {
         entries.retain(|(key, _)| key == name); // data.source.path=x takes the place of { dataset = "y" }
@@ -128,11 +126,14 @@ fn insert(node: &mut Node, schema: Option<&Schema>, parts: &[(String, Place)], m
         }
         return;
     }
+    let table = || Node { key: place.clone(), value: place.clone(), data: Data::Table(Vec::new()) };
     if index.is_none() {
-        let table = Node { key: place.clone(), value: place.clone(), data: Data::Table(Vec::new()) };
-        entries.push((name.clone(), table));
+        entries.push((name.clone(), table()));
     }
     if let Some((_, child)) = entries.iter_mut().find(|(key, _)| key == name) {
+        if !matches!(child.data, Data::Table(_)) {
+            *child = table();
+        }
         insert(child, schema, rest, leaf);
     }
 }
@@ -140,7 +141,7 @@ fn insert(node: &mut Node, schema: Option<&Schema>, parts: &[(String, Place)], m
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::*;
+    use super::{super::fault::shown as fault, *};
 
     fn merged(source: &str, assignment: &str) -> Value {
         let mut root = parse(source, 0).unwrap();
@@ -178,5 +179,131 @@ mod tests {
         assert_eq!(merged("data.source.dataset = 'sotu'", "data.source.path=x.txt"), expected);
         let expected: Value = "data.tokenizer.bpe = 512".parse::<toml::Table>().unwrap().into();
         assert_eq!(merged("data.tokenizer = 'char'", "data.tokenizer.bpe=512"), expected);
+    }
+
+    #[test]
+    fn no_equals_sign() {
+        let shown = fault(&[], &["train.steps"]);
+        assert_eq!(
+            shown,
+            r#"`--set train.steps` has no `=`
+ --> --set:1:1
+  |
+1 | train.steps
+  | ^^^^^^^^^^^ no value
+next: write --set key=value, as in train.steps=100"#
+        );
+    }
+
+    #[test]
+    fn an_empty_key() {
+        let shown = fault(&[], &["train.=3"]);
+        assert_eq!(
+            shown,
+            r#"`--set train.=3` has an empty key
+ --> --set:1:7
+  |
+1 | train.=3
+  |       ^ a key should be here
+next: write a dotted key, as in train.steps=100"#
+        );
+    }
+
+    #[test]
+    fn an_unknown_section() {
+        let shown = fault(&[], &["trian.steps=3"]);
+        assert_eq!(
+            shown,
+            r#"unknown key `trian.steps` in --set
+ --> --set:1:1
+  |
+1 | trian.steps=3
+  | ^^^^^^^^^^^ did you mean `train.steps`?
+next: write --set train.steps=..."#
+        );
+    }
+
+    #[test]
+    fn an_unknown_key() {
+        let shown = fault(&[], &["train.stpes=3"]);
+        assert_eq!(
+            shown,
+            r#"unknown key `train.stpes` in --set
+ --> --set:1:1
+  |
+1 | train.stpes=3
+  | ^^^^^^^^^^^ did you mean `train.steps`?
+next: write --set train.steps=..."#
+        );
+    }
+
+    #[test]
+    fn a_key_without_its_section() {
+        let shown = fault(&[], &["lr=3"]);
+        assert_eq!(
+            shown,
+            r#"unknown key `lr` in --set
+ --> --set:1:1
+  |
+1 | lr=3
+  | ^^ did you mean `optim.lr`?
+next: write --set optim.lr=..."#
+        );
+    }
+
+    #[test]
+    fn a_key_like_no_other() {
+        let shown = fault(&[], &["foo.bar=3"]);
+        assert_eq!(
+            shown,
+            r#"unknown key `foo.bar` in --set
+ --> --set:1:1
+  |
+1 | foo.bar=3
+  | ^^^^^^^
+next: `kiln schema` lists every key"#
+        );
+    }
+
+    #[test]
+    fn a_table_replaced_by_a_number() {
+        let shown = fault(&[], &["train=3"]);
+        assert_eq!(
+            shown,
+            r#"`train` must be a table, found an integer
+ --> --set:1:7
+  |
+1 | train=3
+  |       ^
+next: write it as in `{ accumulate = 1 }`"#
+        );
+    }
+
+    #[test]
+    fn a_number_replaced_by_a_table() {
+        let shown = fault(&[], &["train.steps.x=3"]);
+        assert_eq!(
+            shown,
+            r#"`train.steps` must be a non-negative integer, found a table
+ --> --set:1:7
+  |
+1 | train.steps.x=3
+  |       ^^^^^
+next: write it as in `1000`"#
+        );
+    }
+
+    #[test]
+    fn a_wrong_type() {
+        let shown = fault(&[], &["train.steps=many"]);
+        assert_eq!(
+            shown,
+            r#"`train.steps` must be a non-negative integer, found a string
+ --> --set:1:13
+  |
+1 | train.steps=many
+  |             ^^^^
+next: write it as in `1000`"#
+        );
     }
 }

@@ -74,7 +74,8 @@ impl Walk {
         let one = schema.get("maxLength").and_then(Schema::as_u64) == Some(1);
         if one && text.chars().count() != 1 {
             let message = format!("`{path}` must be one character, found {}", text.chars().count());
-            self.faults.push(Fault::new(message, "give one character, as in `\",\"` or `\"\\t\"`").mark(&node.value, ""));
+            self.faults
+                .push(Fault::new(message, "give one character, as in `\",\"` or `\"\\t\"`").mark(&node.value, ""));
         }
     }
 
@@ -168,7 +169,8 @@ impl Walk {
             child.map_or("...".into(), |child| format!("`{key} = {}`", example(child)))
         };
         if !path.is_empty() {
-            let fault = Fault::new(format!("[{path}] has no `{key}`"), format!("add it, as in {}", example(schema, key)));
+            let fault =
+                Fault::new(format!("[{path}] has no `{key}`"), format!("add it, as in {}", example(schema, key)));
             return self.faults.push(fault.mark(&node.key, format!("`{key}` is missing")));
         }
         let section = &schema["properties"][key];
@@ -234,7 +236,10 @@ fn tables(schema: &Schema) -> impl Iterator<Item = (&String, &Schema)> {
 
 fn alternatives(schema: &Schema) -> String {
     let words = words(schema).into_iter().map(|word| format!("`{word}`"));
-    words.chain(tables(schema).map(|(key, child)| format!("`{}`", table_example(key, child)))).collect::<Vec<_>>().join(", ")
+    words
+        .chain(tables(schema).map(|(key, child)| format!("`{}`", table_example(key, child))))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn table_example(key: &str, schema: &Schema) -> String {
@@ -285,3 +290,6 @@ fn example(schema: &Schema) -> String {
         _ => "\"...\"".into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -51,18 +51,19 @@ impl Node {
 
     /// The node at a dotted path such as `optim.betas[0]`, or the nearest one above it that was typed.
     pub fn nearest(&self, path: &str) -> &Self {
-        path.split(['.', '[']).fold((self, true), |(node, going), part| {
-            let part = part.trim_end_matches(']');
-            let child = match &node.data {
-                Data::Array(items) => part.parse().ok().and_then(|index: usize| items.get(index)),
-                _ => node.get(part),
-            };
-            match child {
-                Some(child) if going => (child, true),
-                _ => (node, false),
-            }
-        })
-        .0
+        path.split(['.', '['])
+            .fold((self, true), |(node, going), part| {
+                let part = part.trim_end_matches(']');
+                let child = match &node.data {
+                    Data::Array(items) => part.parse().ok().and_then(|index: usize| items.get(index)),
+                    _ => node.get(part),
+                };
+                match child {
+                    Some(child) if going => (child, true),
+                    _ => (node, false),
+                }
+            })
+            .0
     }
 
     /// The node at a dotted path, if it was typed.
@@ -161,7 +162,7 @@ fn too_large(place: &Place) -> Fault {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::*;
+    use super::{super::fault::shown as fault, *};
 
     #[test]
     fn places_are_those_of_the_text() {
@@ -174,5 +175,89 @@ mod tests {
         assert_eq!(at(&root.nearest("a.b.nothing.at.all").key), "b");
         assert_eq!(at(&root.find("a.d.e").unwrap().value), "2.5");
         assert_eq!(root.to_value(), source.parse::<toml::Table>().unwrap().into());
+    }
+
+    #[test]
+    fn no_value() {
+        let shown = fault(&[("= 100", "=")], &[]);
+        assert_eq!(
+            shown,
+            r#"TOML syntax: string values must be quoted, expected literal string
+ --> a.toml:7:8
+  |
+7 | steps =
+  |        ^
+next: write a value here"#
+        );
+    }
+
+    #[test]
+    fn an_unclosed_string() {
+        let shown = fault(&[(r#""gpt""#, r#""gpt"#)], &[]);
+        assert_eq!(
+            shown,
+            r#"TOML syntax: invalid basic string, expected `"`
+ --> a.toml:5:12
+  |
+5 | kind = "gpt
+  |            ^
+next: correct the TOML here"#
+        );
+    }
+
+    #[test]
+    fn an_unquoted_word() {
+        let shown = fault(&[(r#""gpt""#, "gpt")], &[]);
+        assert_eq!(
+            shown,
+            r#"TOML syntax: string values must be quoted, expected literal string
+ --> a.toml:5:8
+  |
+5 | kind = gpt
+  |        ^^^
+next: put the value in double quotes"#
+        );
+    }
+
+    #[test]
+    fn an_unclosed_header() {
+        let shown = fault(&[("[train]", "[train")], &[]);
+        assert_eq!(
+            shown,
+            r#"TOML syntax: unclosed table, expected `]`
+ --> a.toml:6:7
+  |
+6 | [train
+  |       ^
+next: correct the TOML here"#
+        );
+    }
+
+    #[test]
+    fn a_key_twice() {
+        let shown = fault(&[("steps = 100", "steps = 100\nsteps = 200")], &[]);
+        assert_eq!(
+            shown,
+            r#"TOML syntax: duplicate key
+ --> a.toml:8:1
+  |
+8 | steps = 200
+  | ^^^^^
+next: keep one of the two"#
+        );
+    }
+
+    #[test]
+    fn a_number_too_large() {
+        let shown = fault(&[("= 100", "= 99999999999999999999")], &[]);
+        assert_eq!(
+            shown,
+            r#"this number does not fit 64 bits
+ --> a.toml:7:9
+  |
+7 | steps = 99999999999999999999
+  |         ^^^^^^^^^^^^^^^^^^^^
+next: give a smaller number"#
+        );
     }
 }
