@@ -11,8 +11,6 @@ use crate::{
     error::Result,
 };
 
-const SPLITS: [Split; 3] = [Split::Train, Split::Validation, Split::Test];
-
 /// Fetches a named data set, prepares a config's data, or lists what can be fetched.
 pub fn data_fetch(what: Option<&str>, console: &Console) -> Result<()> {
     match what {
@@ -20,7 +18,7 @@ pub fn data_fetch(what: Option<&str>, console: &Console) -> Result<()> {
         Some(what) if what.ends_with(".toml") || Path::new(what).is_file() => {
             let plan = Plan::load(Path::new(what), &[])?;
             let dataset = data::prepare(&plan.data, &plan.base, plan.run.seed, &|text| console.say(text))?;
-            let counts = SPLITS.map(|split| (split.to_string(), dataset.len(split)));
+            let counts = Split::ALL.map(|split| (split.to_string(), dataset.len(split)));
             let result = json!({ "config": what, "fingerprint": dataset.fingerprint(), "folder": dataset.folder(),
                                  "rows": counts.iter().cloned().collect::<std::collections::BTreeMap<_, _>>() });
             console.result(&result, || format!("prepared in {}", dataset.folder().display()))
@@ -48,7 +46,7 @@ fn list(console: &Console) -> Result<()> {
 pub fn data_show(plan: Plan, rows: u64, console: &Console) -> Result<()> {
     let dataset = data::prepare(&plan.data, &plan.base, plan.run.seed, &|text| console.say(text))?;
     let mut splits = Vec::new();
-    for split in SPLITS {
+    for split in Split::ALL {
         let len = dataset.len(split);
         let examples = (0..rows.min(len)).map(|row| dataset.describe(split, row)).collect::<Result<Vec<_>>>()?;
         splits.push((split, len, examples));

@@ -133,7 +133,7 @@ fn same_plan(plan: &Plan, dir: &RunDir) -> Result<()> {
         plan.data.cache = None;
         plan
     };
-    let (old, new) = (neutral(&old).to_toml(), neutral(plan).to_toml());
+    let (old, new) = (neutral(&old).to_toml()?, neutral(plan).to_toml()?);
     if old == new {
         return Ok(());
     }

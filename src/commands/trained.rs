@@ -83,8 +83,9 @@ impl Trained {
     pub fn weights(&self, task: &Task, device: &Device) -> Result<(Model, u64)> {
         let snapshot = checkpoint::load(&self.checkpoint)?;
         let model = self.plan.model.init(&task.signature(), device)?;
-        let tensors = snapshot.ema.as_ref().unwrap_or(&snapshot.weights);
-        let model = nn::load_tensors(model, tensors).map_err(|e| e.at(self.checkpoint.display()))?;
+        let mut tensors = snapshot.weights;
+        tensors.extend(snapshot.ema.unwrap_or_default()); // running buffers have no average
+        let model = nn::load_tensors(model, &tensors).map_err(|e| e.at(self.checkpoint.display()))?;
         Ok((model.valid(), snapshot.state.step))
     }
 }

@@ -45,7 +45,7 @@ pub fn verify_resume(mut plan: Plan, steps: u64, console: &Console) -> Result<()
     plan.checkpoint.every = half;
     plan.checkpoint.keep = 2;
     let config = scratch.path().join("plan.toml");
-    std::fs::write(&config, plan.to_toml()).io("write", &config)?;
+    std::fs::write(&config, plan.to_toml()?).io("write", &config)?;
 
     console.say(&format!("training {steps} steps straight"));
     kiln(&["train", &config.to_string_lossy(), "--set", "run.name=straight"], None)?;

@@ -32,7 +32,7 @@ impl Record {
             version: env!("CARGO_PKG_VERSION").into(),
             device: run.opened.spec.clone(),
             params,
-            plan_hash: run.plan.hash(),
+            plan_hash: run.plan.hash()?,
             dataset: run.dataset.fingerprint().into(),
         })
     }

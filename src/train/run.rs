@@ -12,7 +12,7 @@ use crate::{
     eval::{self, Pass},
     model::Model,
     nn,
-    optim::{Ema, Optimizer, clip_factor, scale_grads},
+    optim::{Ema, OptimConfig, Optimizer, clip_factor, scale_grads},
     task::Report,
 };
 
@@ -76,7 +76,7 @@ impl Run {
             loader: loader(&setup, state.position),
             record: Record::open(&dir.journal(), state.step, setup.plan.train.log_every, state.seconds)?,
             optimizer: setup.plan.optim.init(),
-            ema: Ema::from_config(&setup.plan.optim),
+            ema: average(&setup.plan.optim),
             guard: Guard::default(),
             saved: None,
             kill_after: std::env::var(KILL_AFTER).ok().and_then(|step| step.parse().ok()),
@@ -103,9 +103,9 @@ impl Run {
     /// Takes weights, optimizer state, averages and counters from a snapshot.
     fn load(mut self, snapshot: Snapshot) -> Result<Self> {
         self.model = nn::load_tensors(self.model, &snapshot.weights)?;
-        self.optimizer.restore(snapshot.optim, &self.setup.device)?;
+        self.optimizer.restore(snapshot.optim, &self.model)?;
         if let (Some(ema), Some(tensors)) = (&mut self.ema, snapshot.ema) {
-            ema.restore(tensors, &self.setup.device)?;
+            ema.restore(tensors, &self.model)?;
         }
         self.guard = serde_json::from_value(snapshot.state.guard.clone()).unwrap_or_default();
         self.state = snapshot.state;
@@ -124,8 +124,7 @@ impl Run {
     /// Moves the weights.
     pub(super) fn apply(mut self, grads: GradientsParams, report: &StepReport) -> Self {
         let optim = &self.setup.plan.optim;
-        let clip = if optim.clip > 0.0 { clip_factor(report.norm, optim.clip) } else { 1.0 };
-        let grads = if clip < 1.0 { scale_grads(&self.model, grads, clip) } else { grads };
+        let grads = scale_grads(&self.model, grads, clip_factor(report.norm, optim.clip));
         let factor = optim.schedule.factor(optim.lr, report.step, self.steps);
         self.model = self.optimizer.step(self.model, grads, factor);
         if let Some(ema) = &mut self.ema {
@@ -144,7 +143,7 @@ impl Run {
             None => {
                 self.model = self.setup.model()?;
                 self.optimizer = self.setup.plan.optim.init();
-                self.ema = Ema::from_config(&self.setup.plan.optim);
+                self.ema = average(&self.setup.plan.optim);
                 self.guard = Guard::default();
                 self.state = State { step: 0, seconds: 0.0, ..self.state };
             }
@@ -224,6 +223,10 @@ impl Run {
         self.record.saved(self.state.step, &path)?;
         Ok(path)
     }
+}
+
+fn average(optim: &OptimConfig) -> Option<Ema> {
+    (optim.ema > 0.0).then(|| Ema::new(optim.ema))
 }
 
 fn loader(setup: &Setup, position: u64) -> Loader {

@@ -46,7 +46,7 @@ pub fn accumulate(run: &mut Run) -> Result<Accumulated> {
     if valid == 0 {
         return Err(Error::failed(format!("step {} has no valid target", facts.step + 1)));
     }
-    let mut sum = Accumulator::default();
+    let mut sum = Accumulator::new();
     let mut losses = Vec::with_capacity(batches.len());
     let mut rows = Vec::new();
     for batch in batches {
@@ -60,7 +60,7 @@ pub fn accumulate(run: &mut Run) -> Result<Accumulated> {
     run.state.position += rows.len() as u64;
     run.state.tokens += valid as u64;
     Ok(Accumulated {
-        grads: sum.finish(),
+        grads: sum.take(),
         loss: Tensor::cat(losses, 0).sum(),
         facts: StepReport { valid, rows, ..facts },
     })

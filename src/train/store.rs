@@ -59,21 +59,17 @@ impl RunDir {
     /// Reads the stored plan, with `overrides` on top.
     pub fn load_plan(&self, overrides: &[String]) -> Result<Plan> {
         let mut plan = Plan::load(&self.plan(), overrides)?;
-        // Relative sources were typed beside the config, not beside the run.
-        let base = self.0.join("base");
-        let base = fs::read_to_string(&base).io("read", &base)?;
-        plan.base = PathBuf::from(base.trim_end());
-        plan.typed = fs::read_to_string(self.config()).unwrap_or_default();
+        if let Ok(typed) = fs::read_to_string(self.config()) {
+            plan.typed = typed;
+        }
         Ok(plan)
     }
 
     /// Writes the plan beside the config as typed.
     pub fn store_plan(&self, plan: &Plan) -> Result<()> {
         fs::create_dir_all(&self.0).io("create", &self.0)?;
-        let base = std::path::absolute(&plan.base).io("resolve", &plan.base)?;
         write(&self.config(), plan.typed.as_bytes())?;
-        write(&self.0.join("base"), base.to_string_lossy().as_bytes())?;
-        write(&self.plan(), plan.to_toml().as_bytes())
+        write(&self.plan(), plan.to_toml()?.as_bytes())
     }
 }
 
