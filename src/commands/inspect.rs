@@ -13,6 +13,7 @@ use crate::{
 pub fn inspect(path: &Path, console: &Console) -> Result<()> {
     let run = RunDir::new(path);
     let folder = if run.plan().is_file() { choose_checkpoint(&run, "latest")? } else { path.to_path_buf() };
+    checkpoint::verify(&folder)?;
     let summary = checkpoint::summary(&folder)?;
     console.say(&format!("{}: every checksum holds", folder.display()));
     console.result(&summary, || {

@@ -67,6 +67,9 @@ pub enum Event {
         /// Training time so far.
         #[serde(with = "number")]
         seconds: f64,
+        /// A hash of the rows that the step drew.
+        #[serde(default)]
+        batch: String,
     },
     /// Metrics over a split.
     Eval {
@@ -327,7 +330,7 @@ mod tests {
     use super::*;
 
     fn step(step: u64, loss: f64) -> Event {
-        Event::Step { step, epoch: 0.5, loss, lr: 1e-3, norm: 1.0, rate: 9.0, seconds: 0.1 }
+        Event::Step { step, epoch: 0.5, loss, lr: 1e-3, norm: 1.0, rate: 9.0, seconds: 0.1, batch: String::new() }
     }
 
     fn fault(step: u64, action: &str) -> Event {

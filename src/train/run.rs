@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::{module::Module, optim::GradientsParams};
 
-use super::{Guard, Progress, RunDir, Setup, StepReport, Verdict, record::Record, store};
+use super::{Guard, Progress, RunDir, Setup, StepReport, Verdict, record::Record};
 use crate::{
     checkpoint::{self, RunLock, Snapshot, State},
     data::{Loader, Sampler, Split},
@@ -14,6 +14,7 @@ use crate::{
     nn,
     optim::{Ema, OptimConfig, Optimizer, clip_factor, scale_grads},
     task::Report,
+    track::atomic,
 };
 
 /// The environment variable by which `kiln verify-resume` has a run die after a step, as a lost machine would.
@@ -65,7 +66,7 @@ impl Run {
             },
         };
         dir.store_plan(&setup.plan)?;
-        store::write(&dir.schema(), &serde_json::to_vec_pretty(setup.dataset.schema()).map_err(json)?)?;
+        atomic::write(&dir.schema(), &serde_json::to_vec_pretty(setup.dataset.schema()).map_err(json)?)?;
         if let Some(tokenizer) = setup.dataset.tokenizer() {
             tokenizer.save(&dir.tokenizer())?;
         }

@@ -9,6 +9,7 @@ use crate::{
     checkpoint,
     config::Plan,
     error::{Error, IoContext, Result},
+    track::atomic,
 };
 
 /// The files of a run's folder.
@@ -68,16 +69,9 @@ impl RunDir {
     /// Writes the plan beside the config as typed.
     pub fn store_plan(&self, plan: &Plan) -> Result<()> {
         fs::create_dir_all(&self.0).io("create", &self.0)?;
-        write(&self.config(), plan.typed.as_bytes())?;
-        write(&self.plan(), plan.to_toml()?.as_bytes())
+        atomic::write(&self.config(), plan.typed.as_bytes())?;
+        atomic::write(&self.plan(), plan.to_toml()?.as_bytes())
     }
-}
-
-/// Replaces a file as a whole: a reader sees the old text or the new one.
-pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let partial = path.with_extension("partial");
-    fs::write(&partial, bytes).io("write", &partial)?;
-    fs::rename(&partial, path).io("write", path)
 }
 
 /// Finds a run by its folder, or by its name under `dir`.
