@@ -56,10 +56,10 @@ fn missing(path: &Path) -> Error {
     let mut near = configs_in(parent);
     near.extend(configs_in(&parent.join("configs")));
     let stems: Vec<String> = near.iter().map(|file| stem(file)).collect();
-    if let Some(meant) = nearest(&stem(path), stems.iter().map(String::as_str)) {
-        if let Some(file) = near.iter().find(|file| stem(file) == meant) {
-            return error.next(format!("did you mean {}?", file.display()));
-        }
+    if let Some(meant) = nearest(&stem(path), stems.iter().map(String::as_str))
+        && let Some(file) = near.iter().find(|file| stem(file) == meant)
+    {
+        return error.next(format!("did you mean {}?", file.display()));
     }
     match names(&near).as_str() {
         "" => error.next("check the path"),

@@ -258,7 +258,7 @@ impl Rules<'_> {
             }
             ModelConfig::Gpt(gpt) => {
                 self.transformer(gpt.layers, gpt.heads, gpt.width, gpt.dropout);
-                if gpt.kv_heads > 0 && gpt.heads % gpt.kv_heads != 0 {
+                if gpt.kv_heads > 0 && !gpt.heads.is_multiple_of(gpt.kv_heads) {
                     let message =
                         format!("`model.kv_heads` = {} does not divide `model.heads` = {}", gpt.kv_heads, gpt.heads);
                     self.broken(message, &["model.kv_heads", "model.heads"], "change one of the two");
@@ -286,7 +286,7 @@ impl Rules<'_> {
     fn transformer(&mut self, layers: usize, heads: usize, width: usize, dropout: f64) {
         self.at_least_one(&[("model.layers", layers), ("model.heads", heads), ("model.width", width)]);
         self.below_one(&[("model.dropout", dropout)]);
-        if heads > 0 && width % heads != 0 {
+        if heads > 0 && !width.is_multiple_of(heads) {
             let message = format!("`model.heads` = {heads} does not divide `model.width` = {width}");
             let next = format!("make `width` a multiple of {heads}, or change `heads`");
             self.broken(message, &["model.heads", "model.width"], next);
