@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# A software Vulkan driver for tests on a machine without a GPU: SwiftShader, out of Debian's chromium package.
+# A software Vulkan driver for tests on a machine without a GPU: SwiftShader, out of Debian's chromium packages.
 #
 #   eval "$(.ci/software-vulkan.sh DIR)"
 #
-# Unpacks into DIR what is not there yet (80 MB to download, 20 MB kept) and prints the variables to export.
+# Unpacks into DIR what is not there yet (32 MB to download, 6 MB kept) and prints the variables to export.
 # Mesa's lavapipe does not serve: it crashes on SPIR-V and takes minutes on WGSL.
 set -euo pipefail
 
@@ -19,11 +19,14 @@ if [ ! -e "$dir/complete" ]; then
         chmod 755 "$work"
         cd "$work"
         apt-get update -qq || true # a stale index may still hold the packages
-        apt-get download -qq -o APT::Sandbox::User=root chromium libvulkan1
-        for package in *.deb; do dpkg-deb -x "$package" unpacked; done
-        cp unpacked/usr/lib/chromium/libvk_swiftshader.so "$dir/"
+        # The driver moved from chromium to chromium-common in late 2026.
+        for package in libvulkan1 chromium-common chromium; do
+            apt-get download -qq -o APT::Sandbox::User=root "$package"
+            dpkg-deb -x "$package"_*.deb unpacked
+            [ ! -e unpacked/usr/lib/chromium/libvk_swiftshader.so ] || break
+        done
+        cp unpacked/usr/lib/chromium/{libvk_swiftshader.so,vk_swiftshader_icd.json} "$dir/"
         cp unpacked/usr/lib/*/libvulkan.so.1 "$dir/"
-        cp unpacked/usr/lib/chromium/vk_swiftshader_icd.json "$dir/"
         touch "$dir/complete"
     } >&2
 fi
