@@ -26,7 +26,7 @@ if [ ! -e "$dir/complete" ]; then
             [ ! -e unpacked/usr/lib/chromium/libvk_swiftshader.so ] || break
         done
         cp unpacked/usr/lib/chromium/{libvk_swiftshader.so,vk_swiftshader_icd.json} "$dir/"
-        cp unpacked/usr/lib/*/libvulkan.so.1 "$dir/"
+        cp unpacked/usr/lib/*-linux-*/libvulkan.so.1 "$dir/"
         touch "$dir/complete"
     } >&2
 fi
