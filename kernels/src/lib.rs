@@ -9,5 +9,7 @@
 mod cross_entropy;
 #[cfg(feature = "flex")]
 mod host;
+mod layer_norm;
 
 pub use cross_entropy::cross_entropy;
+pub use layer_norm::layer_norm;
