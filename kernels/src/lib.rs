@@ -7,9 +7,11 @@
 #![cfg_attr(any(feature = "ndarray", feature = "tch"), allow(deprecated))]
 
 mod cross_entropy;
+mod gelu;
 #[cfg(feature = "flex")]
 mod host;
 mod layer_norm;
 
 pub use cross_entropy::cross_entropy;
+pub use gelu::gelu;
 pub use layer_norm::layer_norm;
