@@ -4,8 +4,11 @@
 use std::time::Instant;
 
 use burn::nn::LayerNormConfig;
-use burn::tensor::{Device, Distribution, Int, Tensor, activation::log_softmax};
-use kiln_kernels::{cross_entropy, layer_norm};
+use burn::tensor::{
+    Device, Distribution, Int, Tensor,
+    activation::{gelu_approximate, log_softmax},
+};
+use kiln_kernels::{cross_entropy, gelu, layer_norm};
 
 fn main() {
     let device = Device::flex().autodiff();
@@ -34,6 +37,16 @@ fn main() {
         });
         report(&format!("  burn's LayerNorm {rows} x {width}"), bytes * 5, || {
             norm.forward(x.clone().require_grad()).sum().backward();
+        });
+    }
+    for (rows, width) in [(768, 512), (1024, 3072)] {
+        let x = Tensor::<2>::random([rows, width], Distribution::Normal(0.0, 1.0), &device);
+        let bytes = 4 * rows * width;
+        report(&format!("gelu {rows} x {width}"), bytes * 5, || {
+            gelu(x.clone().require_grad()).sum().backward();
+        });
+        report(&format!("  burn's gelu_approximate {rows} x {width}"), bytes * 5, || {
+            gelu_approximate(x.clone().require_grad()).sum().backward();
         });
     }
 }
