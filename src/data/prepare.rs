@@ -1,0 +1,283 @@
+//! Preparing a source: once, into a folder of shards that its fingerprint names.
+
+use std::{path::Path, sync::Arc};
+
+use serde::Serialize;
+
+use super::{
+    DataConfig, Dataset, Format, Holdout, InputSchema, RecordWriter, Schema, Split, TargetSchema, TaskKind, Tokenizer,
+    TokenizerKind, cache,
+    dataset::{SCHEMA_FILE, TOKENIZER_FILE, View},
+    shard::{Layout, ShardWriter},
+    source::{self, Chunk, Corpus, Reading, Resolved},
+    tokenizer::Alphabet,
+};
+use crate::error::{Error, IoContext, Result};
+
+/// Raised whenever the same source and settings would give other bytes.
+const PREPARATION: u32 = 1;
+
+/// Prepares the data of a config, or finds it prepared, and opens it. Relative paths start from `base`.
+///
+/// A corpus larger than memory is prepared, and read, with flat memory. `progress` gets a line for a person now and
+/// then.
+///
+/// # Errors
+/// Settings that contradict each other, a source that cannot be read, a split that is too short.
+pub fn prepare(config: &DataConfig, base: &Path, seed: u64, progress: &dyn Fn(&str)) -> Result<Dataset> {
+    check(config)?;
+    let source = source::resolve(config, base, progress)?;
+    check_task(source.config.task, source.format)?;
+    let given = match &config.tokenizer {
+        TokenizerKind::File(path) if source.format == Format::Text => Some(base.join(path)),
+        _ => None,
+    };
+    let root = cache::root(config.cache.as_ref().map(|c| base.join(c)).as_deref())?;
+    let contents = cache::contents(&root, &source.files, &source.names())?;
+    let tokenizer = given.iter().map(|f| cache::contents(&root, std::slice::from_ref(f), &[])).next().transpose()?;
+    let fingerprint = fingerprint(&source, contents, tokenizer, seed)?;
+    let view = View { context: config.context, standardize: config.standardize, seed };
+    let open = |folder: &Path| Dataset::open(folder, &fingerprint, view);
+    let dataset = cache::entry(&root, &fingerprint, progress, open, |folder| match source.format {
+        Format::Text => build_text(&source, given.as_deref(), folder, progress),
+        _ => build_records(&source, seed, folder, progress),
+    })?;
+    check_splits(config, &dataset)?;
+    Ok(dataset)
+}
+
+/// Everything that the prepared bytes depend on.
+#[derive(Serialize)]
+struct Key<'a> {
+    preparation: u32,
+    contents: String,
+    format: Format,
+    holdout: Holdout,
+    limit: u64,
+    text: Option<TextKey<'a>>,
+    records: Option<RecordsKey<'a>>,
+}
+
+#[derive(Serialize)]
+struct TextKey<'a> {
+    kind: Option<&'a TokenizerKind>,
+    /// The hash of a tokenizer's file, which stands for its path.
+    file: Option<String>,
+}
+
+#[derive(Serialize)]
+struct RecordsKey<'a> {
+    seed: u64,
+    task: TaskKind,
+    target: &'a [String],
+    features: &'a [String],
+    header: bool,
+    delimiter: char,
+    image_size: [usize; 2],
+    channels: usize,
+}
+
+fn fingerprint(source: &Resolved, contents: String, tokenizer: Option<String>, seed: u64) -> Result<String> {
+    let config = &source.config;
+    let text = source.format == Format::Text;
+    let kind = Some(&config.tokenizer).filter(|_| tokenizer.is_none());
+    let key = Key {
+        preparation: PREPARATION,
+        contents,
+        format: source.format,
+        holdout: config.holdout,
+        limit: config.limit,
+        text: text.then_some(TextKey { kind, file: tokenizer }),
+        records: (!text).then_some(RecordsKey {
+            seed,
+            task: config.task,
+            target: &config.target,
+            features: &config.features,
+            header: config.header,
+            delimiter: config.delimiter,
+            image_size: config.image_size,
+            channels: config.channels,
+        }),
+    };
+    let json = serde_json::to_vec(&key).map_err(|e| Error::failed(format!("the fingerprint failed: {e}")))?;
+    Ok(blake3::hash(&json).to_hex().chars().take(32).collect())
+}
+
+fn check(config: &DataConfig) -> Result<()> {
+    let Holdout { validation, test } = config.holdout;
+    if !(0.0..1.0).contains(&validation) || !(0.0..1.0).contains(&test) || validation + test >= 1.0 {
+        return Err(Error::input(format!(
+            "`data.holdout.validation` = {validation} and `data.holdout.test` = {test} must be at least 0 and leave \
+             something to train on"
+        ))
+        .next("make their sum less than 1"));
+    }
+    if config.context == 0 || config.context > 1 << 24 {
+        return Err(Error::input(format!("`data.context` = {} is not a usable length", config.context))
+            .next("set it to at least 1 and at most 16777216"));
+    }
+    Ok(())
+}
+
+fn check_task(task: TaskKind, format: Format) -> Result<()> {
+    let message = match (task, format) {
+        (TaskKind::LanguageModel, Format::Text) => return Ok(()),
+        (TaskKind::LanguageModel, _) => "`data.task` = \"language-model\" reads text, and `data.format` is another",
+        (_, Format::Text) => "text has no classes or values to learn, so `data.task` must be \"language-model\"",
+        (TaskKind::Regression, Format::Idx | Format::Images) => {
+            "pictures have classes, so `data.task` must be \"classification\""
+        }
+        _ => return Ok(()),
+    };
+    Err(Error::input(message).next("change `data.task` or `data.format`"))
+}
+
+/// A split that the config asks for must have something in it.
+fn check_splits(config: &DataConfig, dataset: &Dataset) -> Result<()> {
+    let holdout = config.holdout;
+    let wanted = [
+        (Split::Train, true, "data.limit"),
+        (Split::Validation, holdout.validation > 0.0, "data.holdout.validation"),
+        (Split::Test, holdout.test > 0.0 && dataset.tokens(Split::Test).is_some(), "data.holdout.test"),
+    ];
+    for (split, _, key) in wanted.into_iter().filter(|w| w.1) {
+        let name = split.name();
+        let context = config.context as u64;
+        match dataset.tokens(split) {
+            Some(tokens) if tokens <= context => {
+                return Err(Error::input(format!(
+                    "the {name} split has {tokens} tokens, fewer than one example of `data.context` = {context} and \
+                     the token after it"
+                ))
+                .next(format!("lower `data.context`, change `{key}`, or add text")));
+            }
+            None if dataset.is_empty(split) => {
+                return Err(Error::input(format!("the {name} split has no rows"))
+                    .next(format!("change `{key}` or add rows")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn build_records(source: &Resolved, seed: u64, folder: &Path, progress: &dyn Fn(&str)) -> Result<()> {
+    progress(&format!("preparing {} files", source.files.len()));
+    // Such a data set has a test split of its own.
+    let test = if source.format == Format::Idx { 0.0 } else { source.config.holdout.test };
+    let mut writer = RecordWriter::new(folder, Holdout { test, ..source.config.holdout }, seed);
+    let records = source.read(&mut writer)?;
+    let scale = Some(writer.finish(&records)?);
+    write_schema(folder, &Schema { input: records.input, target: records.target, scale, bytes_per_token: None })
+}
+
+fn write_schema(folder: &Path, schema: &Schema) -> Result<()> {
+    let path = folder.join(SCHEMA_FILE);
+    let json = serde_json::to_vec_pretty(schema).map_err(|e| Error::failed(format!("the schema failed: {e}")))?;
+    std::fs::write(&path, json).io("write", &path)
+}
+
+fn build_text(source: &Resolved, given: Option<&Path>, folder: &Path, progress: &dyn Fn(&str)) -> Result<()> {
+    let config = &source.config;
+    let utf8 = config.tokenizer != TokenizerKind::Bytes;
+    let corpus = |separator: bool| {
+        let reading = Reading { utf8, newlines: !separator, limit: config.limit };
+        Corpus::open(&source.files, reading, config.holdout)
+    };
+    let joined = corpus(false)?;
+    progress(&format!("preparing {:.1} MB of text", joined.len() as f64 / 1e6));
+    let tokenizer = match (&config.tokenizer, given) {
+        (_, Some(file)) => Tokenizer::from_hf_file(file)?,
+        (TokenizerKind::Char, _) => Tokenizer::Char(Arc::new(alphabet(&joined)?.characters())),
+        (TokenizerKind::Gpt2, _) => Tokenizer::gpt2(),
+        (TokenizerKind::Bpe(size), _) => {
+            progress("learning the byte-pair vocabulary on the training split");
+            Tokenizer::train_bpe(*size, training_texts(&joined))?
+        }
+        (TokenizerKind::Bytes | TokenizerKind::File(_), _) => Tokenizer::Bytes,
+    };
+    let corpus = if tokenizer.separator().is_some() { corpus(true)? } else { joined };
+    tokenizer.save(&folder.join(TOKENIZER_FILE))?;
+    let bytes_per_token = write_tokens(&corpus, &tokenizer, folder, progress)?;
+    // The context is the config's when the data is opened.
+    let input = InputSchema::Tokens { vocab: tokenizer.vocab(), context: config.context };
+    write_schema(folder, &Schema { input, target: TargetSchema::NextToken, scale: None, bytes_per_token })
+}
+
+fn alphabet(corpus: &Corpus) -> Result<Alphabet> {
+    let mut alphabet = Alphabet::default();
+    for chunk in corpus.chunks() {
+        alphabet.add(&text(chunk?)?);
+    }
+    Ok(alphabet)
+}
+
+fn training_texts(corpus: &Corpus) -> impl Iterator<Item = Result<String>> + Send + use<> {
+    let training = |chunk: &Result<Chunk>| chunk.as_ref().map_or(true, |c| c.split == Split::Train);
+    corpus.chunks().take_while(training).map(|chunk| text(chunk?))
+}
+
+fn text(chunk: Chunk) -> Result<String> {
+    String::from_utf8(chunk.bytes).map_err(|e| Error::input(format!("not UTF-8 text: {e}")))
+}
+
+/// Writes every split's tokens; returns the bytes that a token of the validation split (or else of the whole corpus)
+/// stands for.
+///
+/// As many chunks as there are cores are tokenized at once, and written in order.
+fn write_tokens(
+    corpus: &Corpus,
+    tokenizer: &Tokenizer,
+    folder: &Path,
+    progress: &dyn Fn(&str),
+) -> Result<Option<f64>> {
+    let layout = Layout::tokens(tokenizer.vocab());
+    let [train, validation, test] = Split::ALL.map(|s| ShardWriter::create(&cache::shard_path(folder, s), layout));
+    let mut writers = [train?, validation?, test?];
+    let mut bytes = [0u64; 3];
+    let (mut done, mut told) = (0u64, 0);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut chunks = corpus.chunks();
+    loop {
+        let group = chunks.by_ref().take(cores).collect::<Result<Vec<_>>>()?;
+        if group.is_empty() {
+            break;
+        }
+        for (chunk, ids) in group.iter().zip(encode(tokenizer, &group)) {
+            let (writer, bytes) = match chunk.split {
+                Split::Train => (&mut writers[0], &mut bytes[0]),
+                Split::Validation => (&mut writers[1], &mut bytes[1]),
+                Split::Test => (&mut writers[2], &mut bytes[2]),
+            };
+            writer.tokens(&ids?)?;
+            *bytes += chunk.bytes.len() as u64;
+            done += chunk.bytes.len() as u64;
+        }
+        let tenth = done * 10 / corpus.len().max(1);
+        if tenth > told && corpus.len() > 50_000_000 {
+            told = tenth;
+            progress(&format!("tokenized {:.0} of {:.0} MB", done as f64 / 1e6, corpus.len() as f64 / 1e6));
+        }
+    }
+    let [train, validation, test] = writers.map(ShardWriter::finish);
+    let tokens = [train?, validation?, test?];
+    Ok(match tokens[1] {
+        0 => Some(bytes.iter().sum::<u64>() as f64 / tokens.iter().sum::<u64>().max(1) as f64),
+        validation => Some(bytes[1] as f64 / validation as f64),
+    })
+}
+
+fn encode(tokenizer: &Tokenizer, chunks: &[Chunk]) -> Vec<Result<Vec<u32>>> {
+    let one = |chunk: &Chunk| {
+        let mut ids: Vec<u32> = tokenizer.separator().filter(|_| chunk.separated).into_iter().collect();
+        ids.extend(tokenizer.encode_bytes(&chunk.bytes)?);
+        Ok(ids)
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = chunks.iter().map(|chunk| scope.spawn(move || one(chunk))).collect();
+        let join = |t: std::thread::ScopedJoinHandle<'_, Result<Vec<u32>>>| {
+            t.join().unwrap_or_else(|_| Err(Error::failed("the tokenizer stopped on this text")))
+        };
+        threads.into_iter().map(join).collect()
+    })
+}
