@@ -223,6 +223,23 @@ impl ModuleVisitor for Draw {
     }
 }
 
+/// Counts what can be learned: burn's own count takes running statistics for parameters.
+#[derive(Default)]
+struct Count {
+    params: usize,
+    inside_running: bool,
+}
+
+impl ModuleVisitor for Count {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.inside_running = name.starts_with("running_");
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.params += if self.inside_running { 0 } else { param.lazy_shape().num_elements() };
+    }
+}
+
 /// `match` over the variants, the same for all.
 macro_rules! each {
     ($model:expr, $inner:ident => $body:expr) => {
@@ -285,7 +302,10 @@ impl Module for Model {
         rewrap!(self, model => model.materialize())
     }
 
+    /// Learnable parameters; running statistics are not.
     fn num_params(&self) -> usize {
-        each!(self, model => Module::num_params(model))
+        let mut count = Count::default();
+        self.visit(&mut count);
+        count.params
     }
 }

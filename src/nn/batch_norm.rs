@@ -137,10 +137,6 @@ impl Module for Running {
     fn materialize(self) -> Self {
         self
     }
-
-    fn num_params(&self) -> usize {
-        0 // nothing to learn
-    }
 }
 
 impl ModuleDisplayDefault for Running {
@@ -197,12 +193,11 @@ mod tests {
     }
 
     #[test]
-    fn statistics_are_visited_without_gradients_and_not_counted() {
+    fn statistics_are_visited_without_gradients() {
         let norm = BatchNorm::new(3, &Device::flex().autodiff());
         let mut paths = Paths::default();
         norm.visit(&mut paths);
         assert_eq!(paths.1, ["weight true", "bias true", "running_mean false", "running_var false"]);
-        assert_eq!(Module::num_params(&norm), 6);
     }
 
     #[test]
