@@ -97,7 +97,7 @@ pub(super) fn continue_text(
             cached = ids.len() - (context / 2).max(1);
         }
         let new = &ids[cached..];
-        let logits = decoder.forward(&ready.model, tokens(new, &ready.opened.device)); // [1, vocab]
+        let logits = decoder.forward(&ready.model, tokens(new, &ready.opened.device))?; // [1, vocab]
         cached = ids.len();
         let next = sample(&host(logits)?, sampling, &mut random);
         ids.push(next);

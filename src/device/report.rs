@@ -18,6 +18,14 @@ pub struct Dtypes {
     pub f64: bool,
 }
 
+impl std::fmt::Display for Dtypes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let all = [("f32", self.f32), ("bf16", self.bf16), ("f16", self.f16), ("f64", self.f64)];
+        let names: Vec<&str> = all.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect();
+        f.write_str(&names.join(" "))
+    }
+}
+
 /// One device: whether it can be used and, if not, why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeviceReport {

@@ -9,6 +9,7 @@ use burn::{
     tensor::{Shape, TensorData},
 };
 
+pub(crate) use meter::host;
 pub use meter::{Meter, Report};
 
 use crate::{

@@ -99,7 +99,8 @@ pub fn train(mut run: Run, stop: &Interrupt, progress: &mut Progress) -> Result<
         run.record.step(&report, clock.elapsed())?;
         progress.step(&report, clock.elapsed());
         if run.eval_due() && run.state.step < run.steps {
-            let report = watch(&mut run, progress, run.setup.plan.eval.batches)?;
+            let batches = run.setup.plan.eval.batches;
+            let report = watch(&mut run, progress, batches)?;
             run.judge_best(report.loss())?;
         }
         if run.save_due() {

@@ -123,7 +123,7 @@ impl Run {
     }
 
     /// Moves the weights.
-    pub(super) fn apply(mut self, grads: GradientsParams, report: &StepReport) -> Self {
+    pub fn apply(mut self, grads: GradientsParams, report: &StepReport) -> Self {
         let optim = &self.setup.plan.optim;
         let grads = scale_grads(&self.model, grads, clip_factor(report.norm, optim.clip));
         let factor = optim.schedule.factor(optim.lr, report.step, self.steps);
