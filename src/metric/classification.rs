@@ -102,6 +102,8 @@ pub struct ClassificationReport {
     pub confusion: Option<Vec<Vec<u64>>>,
 }
 
+type Figure = fn(&ClassReport) -> Option<f64>;
+
 impl Classification {
     /// For `classes` classes; two for a binary target.
     pub fn new(classes: usize) -> Self {
@@ -166,10 +168,9 @@ impl Classification {
         let rows = if self.non_finite == 0 { self.targets.len() as f64 } else { 0.0 };
         let per_class: Vec<_> = (0..self.classes).map(|class| self.class(class)).collect();
         let binary = if self.classes == 2 { per_class.get(1) } else { None };
-        let mean = |of: fn(&ClassReport) -> Option<f64>| weighted_mean(per_class.iter().map(|c| (of(c), 1.0)));
-        let weighted =
-            |of: fn(&ClassReport) -> Option<f64>| weighted_mean(per_class.iter().map(|c| (of(c), c.support as f64)));
-        let averages = |average: &dyn Fn(fn(&ClassReport) -> Option<f64>) -> Option<f64>| Averages {
+        let mean = |of: Figure| weighted_mean(per_class.iter().map(|c| (of(c), 1.0)));
+        let weighted = |of: Figure| weighted_mean(per_class.iter().map(|c| (of(c), c.support as f64)));
+        let averages = |average: &dyn Fn(Figure) -> Option<f64>| Averages {
             precision: average(|c| c.precision),
             recall: average(|c| c.recall),
             f1: average(|c| c.f1),
