@@ -47,6 +47,7 @@ pub enum Input {
 ///
 /// Its parameters' paths don't name the variant: `blocks.0.attention.qkv.weight`.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // a process holds a handful of them
 pub enum Model {
     /// Linear, logistic or softmax regression.
     Linear(LinearModel),
