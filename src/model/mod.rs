@@ -1,7 +1,7 @@
 //! Architectures, one a file. A config and the data's [`Signature`] make a [`Model`].
 
 use burn::{
-    module::{Devices, Module, ModuleMapper, ModuleVisitor, Param},
+    module::Module,
     tensor::{Device, FloatDType, Int, Tensor},
 };
 
@@ -14,6 +14,7 @@ mod decoder;
 mod gpt;
 mod linear;
 mod mlp;
+mod module;
 mod resnet;
 mod rules;
 #[cfg(test)]
@@ -46,6 +47,7 @@ pub enum Input {
 ///
 /// Its parameters' paths don't name the variant: `blocks.0.attention.qkv.weight`.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // a process holds a handful of them
 pub enum Model {
     /// Linear, logistic or softmax regression.
     Linear(LinearModel),
@@ -99,7 +101,7 @@ impl ModelConfig {
         self.check(sig)?;
         let model = self.build(sig, device)?;
         // burn draws a parameter at its first use: draw all now, in the order of their paths' declaration.
-        model.visit(&mut Draw);
+        model.visit(&mut module::Draw);
         Ok(model)
     }
 
@@ -211,101 +213,5 @@ impl Input {
             Self::Image(pixels) => pixels.flatten::<2>(1, 3),
             Self::Tokens(_) => unreachable!("`ModelConfig::check` refuses a model of features with tokens"),
         }
-    }
-}
-
-/// Draws every parameter that isn't drawn yet.
-struct Draw;
-
-impl ModuleVisitor for Draw {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let _ = param.val();
-    }
-}
-
-/// Counts what can be learned: burn's own count takes running statistics for parameters.
-#[derive(Default)]
-struct Count {
-    params: usize,
-    inside_running: bool,
-}
-
-impl ModuleVisitor for Count {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.inside_running = name.starts_with("running_");
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.params += if self.inside_running { 0 } else { param.lazy_shape().num_elements() };
-    }
-}
-
-/// `match` over the variants, the same for all.
-macro_rules! each {
-    ($model:expr, $inner:ident => $body:expr) => {
-        match $model {
-            Model::Linear($inner) => $body,
-            Model::Mlp($inner) => $body,
-            Model::Cnn($inner) => $body,
-            Model::Resnet($inner) => $body,
-            Model::Gpt($inner) => $body,
-            Model::Vit($inner) => $body,
-        }
-    };
-}
-
-/// The same, wrapped into its variant again.
-macro_rules! rewrap {
-    ($model:expr, $inner:ident => $body:expr) => {
-        match $model {
-            Model::Linear($inner) => Model::Linear($body),
-            Model::Mlp($inner) => Model::Mlp($body),
-            Model::Cnn($inner) => Model::Cnn($body),
-            Model::Resnet($inner) => Model::Resnet($body),
-            Model::Gpt($inner) => Model::Gpt($body),
-            Model::Vit($inner) => Model::Vit($body),
-        }
-    };
-}
-
-// By hand, since the derive puts the variant's name into every parameter's path.
-impl Module for Model {
-    fn visit<V: ModuleVisitor>(&self, visitor: &mut V) {
-        each!(self, model => model.visit(visitor));
-    }
-
-    fn map<M: ModuleMapper>(self, mapper: &mut M) -> Self {
-        rewrap!(self, model => model.map(mapper))
-    }
-
-    fn collect_devices(&self, devices: Devices) -> Devices {
-        each!(self, model => model.collect_devices(devices))
-    }
-
-    fn to_device(self, device: &Device) -> Self {
-        rewrap!(self, model => model.to_device(device))
-    }
-
-    fn fork(self, device: &Device) -> Self {
-        rewrap!(self, model => model.fork(device))
-    }
-
-    fn valid(&self) -> Self {
-        rewrap!(self, model => model.valid())
-    }
-
-    fn train(self) -> Self {
-        rewrap!(self, model => model.train())
-    }
-
-    fn materialize(self) -> Self {
-        rewrap!(self, model => model.materialize())
-    }
-
-    /// Learnable parameters; running statistics are not.
-    fn num_params(&self) -> usize {
-        let mut count = Count::default();
-        self.visit(&mut count);
-        count.params
     }
 }

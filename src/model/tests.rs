@@ -1,7 +1,10 @@
 //! Tests over all architectures.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use burn::tensor::{Distribution, Tolerance};
+use burn::{
+    module::{ModuleVisitor, Param},
+    tensor::{Distribution, Tolerance},
+};
 
 use super::*;
 

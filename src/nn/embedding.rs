@@ -26,7 +26,7 @@ impl Embedding {
 
     /// The vectors of ids `first..first + t`, `[1, t, width]`, of dtype `compute`.
     pub fn range(&self, first: usize, t: usize, compute: FloatDType) -> Tensor<3> {
-        self.weight.val().slice([first..first + t]).unsqueeze::<3>().cast(compute)
+        self.weight.val().narrow(0, first, t).unsqueeze::<3>().cast(compute)
     }
 }
 
