@@ -89,7 +89,7 @@ impl Meter {
         if count == 0 {
             return Err(Error::input("the split to evaluate is empty").next("raise `data.holdout`, or evaluate another"));
         }
-        let (metrics, detail) = match self.metric {
+        let (mut metrics, detail) = match self.metric {
             Metric::Language { metric, .. } => {
                 let report = metric.finish();
                 (report.metrics(), to_json(&report)?)
@@ -103,6 +103,10 @@ impl Meter {
                 (report.metrics(), serde_json::json!({ "targets": names, "report": to_json(&report)? }))
             }
         };
+        // What training minimises goes by one name in every task.
+        if let Some(&loss) = metrics.get("log_loss").or(metrics.get("mse")) {
+            metrics.insert("loss".into(), loss);
+        }
         Ok(Report { metrics, detail, count })
     }
 }
