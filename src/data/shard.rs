@@ -64,7 +64,7 @@ impl Layout {
     pub fn tokens(vocab: usize) -> Self {
         let element = match vocab {
             ..=0x100 => Element::U8,
-            ..=0x1_0000 => Element::U16,
+            0x101..=0x1_0000 => Element::U16,
             _ => Element::U32,
         };
         Self { element, width: 1, target: TargetKind::None, targets: 0 }
