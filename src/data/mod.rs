@@ -13,6 +13,7 @@ mod schema;
 mod shard;
 mod sink;
 mod source;
+mod tokenize;
 mod tokenizer;
 
 pub use batch::{HostBatch, HostInput, HostTarget, IGNORE};

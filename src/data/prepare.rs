@@ -1,16 +1,14 @@
 //! Preparing a source: once, into a folder of shards that its fingerprint names.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::{
-    DataConfig, Dataset, Format, Holdout, InputSchema, RecordWriter, Schema, Split, TargetSchema, TaskKind, Tokenizer,
-    TokenizerKind, cache,
-    dataset::{SCHEMA_FILE, TOKENIZER_FILE, View},
-    shard::{Layout, ShardWriter},
-    source::{self, Chunk, Corpus, Reading, Resolved},
-    tokenizer::Alphabet,
+    DataConfig, Dataset, Format, Holdout, RecordWriter, Schema, Split, TaskKind, TokenizerKind, cache,
+    dataset::{SCHEMA_FILE, View},
+    source::{self, Resolved},
+    tokenize,
 };
 use crate::error::{Error, IoContext, Result};
 
@@ -39,7 +37,7 @@ pub fn prepare(config: &DataConfig, base: &Path, seed: u64, progress: &dyn Fn(&s
     let view = View { context: config.context, standardize: config.standardize, seed };
     let open = |folder: &Path| Dataset::open(folder, &fingerprint, view);
     let dataset = cache::entry(&root, &fingerprint, progress, open, |folder| match source.format {
-        Format::Text => build_text(&source, given.as_deref(), folder, progress),
+        Format::Text => tokenize::build(&source, given.as_deref(), folder, progress),
         _ => build_records(&source, seed, folder, progress),
     })?;
     check_splits(config, &dataset)?;
@@ -152,8 +150,9 @@ fn check_splits(config: &DataConfig, dataset: &Dataset) -> Result<()> {
                 .next(format!("lower `data.context`, change `{key}`, or add text")));
             }
             None if dataset.is_empty(split) => {
-                return Err(Error::input(format!("the {name} split has no rows"))
-                    .next(format!("change `{key}` or add rows")));
+                return Err(
+                    Error::input(format!("the {name} split has no rows")).next(format!("change `{key}` or add rows"))
+                );
             }
             _ => {}
         }
@@ -163,121 +162,155 @@ fn check_splits(config: &DataConfig, dataset: &Dataset) -> Result<()> {
 
 fn build_records(source: &Resolved, seed: u64, folder: &Path, progress: &dyn Fn(&str)) -> Result<()> {
     progress(&format!("preparing {} files", source.files.len()));
-    // Such a data set has a test split of its own.
-    let test = if source.format == Format::Idx { 0.0 } else { source.config.holdout.test };
-    let mut writer = RecordWriter::new(folder, Holdout { test, ..source.config.holdout }, seed);
+    let mut writer = RecordWriter::new(folder, source.config.holdout, seed);
     let records = source.read(&mut writer)?;
     let scale = Some(writer.finish(&records)?);
     write_schema(folder, &Schema { input: records.input, target: records.target, scale, bytes_per_token: None })
 }
 
-fn write_schema(folder: &Path, schema: &Schema) -> Result<()> {
+pub(super) fn write_schema(folder: &Path, schema: &Schema) -> Result<()> {
     let path = folder.join(SCHEMA_FILE);
     let json = serde_json::to_vec_pretty(schema).map_err(|e| Error::failed(format!("the schema failed: {e}")))?;
     std::fs::write(&path, json).io("write", &path)
 }
 
-fn build_text(source: &Resolved, given: Option<&Path>, folder: &Path, progress: &dyn Fn(&str)) -> Result<()> {
-    let config = &source.config;
-    let utf8 = config.tokenizer != TokenizerKind::Bytes;
-    let corpus = |separator: bool| {
-        let reading = Reading { utf8, newlines: !separator, limit: config.limit };
-        Corpus::open(&source.files, reading, config.holdout)
-    };
-    let joined = corpus(false)?;
-    progress(&format!("preparing {:.1} MB of text", joined.len() as f64 / 1e6));
-    let tokenizer = match (&config.tokenizer, given) {
-        (_, Some(file)) => Tokenizer::from_hf_file(file)?,
-        (TokenizerKind::Char, _) => Tokenizer::Char(Arc::new(alphabet(&joined)?.characters())),
-        (TokenizerKind::Gpt2, _) => Tokenizer::gpt2(),
-        (TokenizerKind::Bpe(size), _) => {
-            progress("learning the byte-pair vocabulary on the training split");
-            Tokenizer::train_bpe(*size, training_texts(&joined))?
-        }
-        (TokenizerKind::Bytes | TokenizerKind::File(_), _) => Tokenizer::Bytes,
-    };
-    let corpus = if tokenizer.separator().is_some() { corpus(true)? } else { joined };
-    tokenizer.save(&folder.join(TOKENIZER_FILE))?;
-    let bytes_per_token = write_tokens(&corpus, &tokenizer, folder, progress)?;
-    // The context is the config's when the data is opened.
-    let input = InputSchema::Tokens { vocab: tokenizer.vocab(), context: config.context };
-    write_schema(folder, &Schema { input, target: TargetSchema::NextToken, scale: None, bytes_per_token })
-}
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use std::cell::RefCell;
 
-fn alphabet(corpus: &Corpus) -> Result<Alphabet> {
-    let mut alphabet = Alphabet::default();
-    for chunk in corpus.chunks() {
-        alphabet.add(&text(chunk?)?);
+    use super::{
+        super::{HostInput, HostTarget, IGNORE},
+        *,
+    };
+
+    fn config(extra: &str) -> DataConfig {
+        let base = "task = \"language-model\"\nsource = { path = \"t.txt\" }\ncontext = 8\ncache = \"cache\"\n";
+        toml::from_str(&format!("{base}{extra}")).unwrap()
     }
-    Ok(alphabet)
-}
 
-fn training_texts(corpus: &Corpus) -> impl Iterator<Item = Result<String>> + Send + use<> {
-    let training = |chunk: &Result<Chunk>| chunk.as_ref().map_or(true, |c| c.split == Split::Train);
-    corpus.chunks().take_while(training).map(|chunk| text(chunk?))
-}
-
-fn text(chunk: Chunk) -> Result<String> {
-    String::from_utf8(chunk.bytes).map_err(|e| Error::input(format!("not UTF-8 text: {e}")))
-}
-
-/// Writes every split's tokens; returns the bytes that a token of the validation split (or else of the whole corpus)
-/// stands for.
-///
-/// As many chunks as there are cores are tokenized at once, and written in order.
-fn write_tokens(
-    corpus: &Corpus,
-    tokenizer: &Tokenizer,
-    folder: &Path,
-    progress: &dyn Fn(&str),
-) -> Result<Option<f64>> {
-    let layout = Layout::tokens(tokenizer.vocab());
-    let [train, validation, test] = Split::ALL.map(|s| ShardWriter::create(&cache::shard_path(folder, s), layout));
-    let mut writers = [train?, validation?, test?];
-    let mut bytes = [0u64; 3];
-    let (mut done, mut told) = (0u64, 0);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut chunks = corpus.chunks();
-    loop {
-        let group = chunks.by_ref().take(cores).collect::<Result<Vec<_>>>()?;
-        if group.is_empty() {
-            break;
-        }
-        for (chunk, ids) in group.iter().zip(encode(tokenizer, &group)) {
-            let (writer, bytes) = match chunk.split {
-                Split::Train => (&mut writers[0], &mut bytes[0]),
-                Split::Validation => (&mut writers[1], &mut bytes[1]),
-                Split::Test => (&mut writers[2], &mut bytes[2]),
-            };
-            writer.tokens(&ids?)?;
-            *bytes += chunk.bytes.len() as u64;
-            done += chunk.bytes.len() as u64;
-        }
-        let tenth = done * 10 / corpus.len().max(1);
-        if tenth > told && corpus.len() > 50_000_000 {
-            told = tenth;
-            progress(&format!("tokenized {:.0} of {:.0} MB", done as f64 / 1e6, corpus.len() as f64 / 1e6));
-        }
+    fn folder(text: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("t.txt"), text).unwrap();
+        folder
     }
-    let [train, validation, test] = writers.map(ShardWriter::finish);
-    let tokens = [train?, validation?, test?];
-    Ok(match tokens[1] {
-        0 => Some(bytes.iter().sum::<u64>() as f64 / tokens.iter().sum::<u64>().max(1) as f64),
-        validation => Some(bytes[1] as f64 / validation as f64),
-    })
-}
 
-fn encode(tokenizer: &Tokenizer, chunks: &[Chunk]) -> Vec<Result<Vec<u32>>> {
-    let one = |chunk: &Chunk| {
-        let mut ids: Vec<u32> = tokenizer.separator().filter(|_| chunk.separated).into_iter().collect();
-        ids.extend(tokenizer.encode_bytes(&chunk.bytes)?);
-        Ok(ids)
-    };
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = chunks.iter().map(|chunk| scope.spawn(move || one(chunk))).collect();
-        let join = |t: std::thread::ScopedJoinHandle<'_, Result<Vec<u32>>>| {
-            t.join().unwrap_or_else(|_| Err(Error::failed("the tokenizer stopped on this text")))
+    fn lines(n: usize) -> String {
+        (0..n).map(|i| format!("{i} bottles of beer\n")).collect()
+    }
+
+    /// Every id and target of a split in row order, without padding.
+    fn pairs(dataset: &Dataset, split: Split, epoch: u64) -> (Vec<i32>, Vec<i32>) {
+        let rows: Vec<u64> = (0..dataset.len(split)).collect();
+        let batch = dataset.batch(split, &rows, epoch).unwrap();
+        let (HostInput::Tokens { ids, context }, HostTarget::Classes(targets)) = (&batch.input, &batch.target) else {
+            panic!()
         };
-        threads.into_iter().map(join).collect()
-    })
+        assert_eq!((ids.len(), targets.len()), (rows.len() * context, rows.len() * context));
+        ids.iter().zip(targets).filter(|(_, t)| **t != IGNORE).unzip()
+    }
+
+    #[test]
+    fn every_tokenizer_prepares_and_reads_back() {
+        let text = lines(300);
+        let folder = folder(&text);
+        for tokenizer in ["\"bytes\"", "\"char\"", "\"gpt2\"", "{ bpe = 300 }"] {
+            let config = config(&format!("tokenizer = {tokenizer}\n[holdout]\nvalidation = 0.2\ntest = 0.1"));
+            let dataset = prepare(&config, folder.path(), 1, &|_| {}).unwrap();
+            let mut parts = Vec::new();
+            for split in Split::ALL {
+                let tokens = dataset.tokens(split).unwrap();
+                assert!(tokens > 8);
+                if split != Split::Train {
+                    // Evaluation sees every token but the first exactly once.
+                    let (ids, targets) = pairs(&dataset, split, 3);
+                    assert_eq!(targets.len() as u64, tokens - 1);
+                    assert_eq!(ids[1..], targets[..targets.len() - 1]);
+                    let first = ids.first().copied().into_iter().chain(targets);
+                    let ids: Vec<u32> = first.map(i32::cast_unsigned).collect();
+                    parts.push(dataset.tokenizer().unwrap().decode(&ids).unwrap());
+                }
+            }
+            assert!(text.ends_with(&parts.concat()), "{tokenizer}");
+            assert!(dataset.describe(Split::Test, 0).unwrap().starts_with(&parts[1][..8]));
+            let per_token = dataset.schema().bytes_per_token.unwrap();
+            let expected = parts[0].len() as f64 / dataset.tokens(Split::Validation).unwrap() as f64;
+            assert!((per_token - expected).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn epochs_cut_training_text_at_other_places() {
+        let folder = folder(&lines(300));
+        let dataset = prepare(&config(""), folder.path(), 1, &|_| {}).unwrap();
+        let (ids, targets) = pairs(&dataset, Split::Train, 0);
+        assert_eq!(ids[1..], targets[..targets.len() - 1]);
+        assert_eq!(ids.len() as u64, dataset.len(Split::Train) * 8);
+        let firsts: std::collections::BTreeSet<Vec<i32>> =
+            (0..50).map(|epoch| pairs(&dataset, Split::Train, epoch).0[..8].to_vec()).collect();
+        assert_eq!(firsts.len(), 8);
+        assert_eq!(pairs(&dataset, Split::Validation, 0), pairs(&dataset, Split::Validation, 1));
+    }
+
+    #[test]
+    fn prepared_once_whatever_the_context() {
+        let folder = folder(&lines(300));
+        let prepared = RefCell::new(0);
+        let get = |extra: &str, seed: u64| {
+            let count = |line: &str| *prepared.borrow_mut() += usize::from(line.starts_with("preparing"));
+            let dataset = prepare(&config(extra), folder.path(), seed, &count).unwrap();
+            (dataset.fingerprint().to_owned(), *prepared.borrow())
+        };
+        let (first, n) = get("", 1);
+        assert_eq!(n, 1);
+        assert_eq!(get("standardize = false\nworkers = 3", 2), (first.clone(), 1));
+        let (other, n) = get("limit = 3000", 1);
+        assert_eq!(n, 2);
+        assert_ne!(first, other);
+        // The same text in another place is the same data.
+        std::fs::rename(folder.path().join("t.txt"), folder.path().join("u.txt")).unwrap();
+        std::fs::copy(folder.path().join("u.txt"), folder.path().join("t.txt")).unwrap();
+        assert_eq!(get("", 1), (first, 2));
+    }
+
+    #[test]
+    fn short_splits_and_contradictions_name_their_keys() {
+        let small = folder("just a few words here\n");
+        let error = |extra: &str| prepare(&config(extra), small.path(), 1, &|_| {}).unwrap_err().to_string();
+        let short = error("");
+        assert!(short.contains("data.context") && short.contains("data.holdout.validation"), "{short}");
+        assert!(error("[holdout]\nvalidation = 0.6\ntest = 0.5").contains("data.holdout.test"));
+        assert!(error("format = \"csv\"").contains("data.format"));
+        assert!(error("tokenizer = { file = \"none.json\" }").contains("none.json"));
+        let empty = folder("");
+        assert!(prepare(&config(""), empty.path(), 1, &|_| {}).unwrap_err().to_string().contains("empty"));
+        std::fs::remove_file(empty.path().join("t.txt")).unwrap();
+        assert!(prepare(&config(""), empty.path(), 1, &|_| {}).unwrap_err().to_string().contains("t.txt"));
+    }
+
+    #[test]
+    fn bytes_take_anything_and_the_rest_wants_utf8() {
+        let folder = folder("");
+        let bytes: Vec<u8> = (0..3000u32).map(|i| (i * 7 % 256) as u8).collect();
+        std::fs::write(folder.path().join("t.txt"), bytes).unwrap();
+        let dataset = prepare(&config(""), folder.path(), 1, &|_| {}).unwrap();
+        assert_eq!(dataset.tokens(Split::Train).unwrap() + dataset.tokens(Split::Validation).unwrap(), 3000);
+        let error = prepare(&config("tokenizer = \"char\""), folder.path(), 1, &|_| {}).unwrap_err().to_string();
+        assert!(error.contains("UTF-8") && error.contains("bytes"), "{error}");
+    }
+
+    #[test]
+    fn gpt2_separates_documents() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("t.txt")).unwrap();
+        for name in ["a", "b", "c", "d", "e"] {
+            std::fs::write(folder.path().join("t.txt").join(name), "one two three four five").unwrap();
+        }
+        let config = config("tokenizer = \"gpt2\"\n[holdout]\nvalidation = 0.0");
+        let dataset = prepare(&config, folder.path(), 1, &|_| {}).unwrap();
+        let text = dataset.describe(Split::Train, 0).unwrap() + &dataset.describe(Split::Train, 1).unwrap();
+        assert_eq!(dataset.tokens(Split::Train), Some(29));
+        assert!(text.contains("five<|endoftext|>one"), "{text}");
+        assert!(dataset.is_empty(Split::Validation));
+    }
 }

@@ -42,7 +42,8 @@ enum Moments {
 }
 
 impl RecordWriter {
-    /// Writes into `folder`. Rows without a split of their own are held out by a hash of `(seed, ordinal)`.
+    /// Writes into `folder`. Rows without a split of their own are held out by a hash of `(seed, ordinal)`; none for
+    /// test once the source has given a test row of its own.
     pub fn new(folder: &Path, holdout: Holdout, seed: u64) -> Self {
         Self {
             folder: folder.to_owned(),
@@ -102,6 +103,10 @@ impl RecordWriter {
 
 impl RecordSink for RecordWriter {
     fn push(&mut self, split: Option<Split>, features: Features<'_>, target: Target<'_>) -> Result<()> {
+        if split == Some(Split::Test) {
+            // A source with a test split of its own gives it first, and keeps the rest for training.
+            self.holdout.test = 0.0;
+        }
         let split = split.unwrap_or_else(|| self.split());
         let (mut elements, mut targets) = std::mem::take(&mut self.scratch);
         elements.clear();
@@ -291,6 +296,19 @@ mod tests {
         assert_eq!(train.len() + validation.len() + test.len(), 1000);
         assert!((150..250).contains(&validation.len()) && (60..140).contains(&test.len()));
         assert!(validation.iter().all(|row| !train.contains(row) && !test.contains(row)));
+    }
+
+    #[test]
+    fn a_source_keeps_its_own_test_split() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = RecordWriter::new(folder.path(), Holdout { validation: 0.0, test: 0.5 }, 1);
+        writer.push(Some(Split::Test), Features::F32(&[0.0]), Target::Values(&[0.0])).unwrap();
+        for _ in 0..50 {
+            writer.push(None, Features::F32(&[1.0]), Target::Values(&[0.0])).unwrap();
+        }
+        writer.finish(&table(1)).unwrap();
+        let shard = Shard::open(&super::super::cache::shard_path(folder.path(), Split::Test)).unwrap();
+        assert_eq!(shard.rows(), 1);
     }
 
     #[test]

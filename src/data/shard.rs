@@ -60,9 +60,13 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Rows of one token each: two bytes where the vocabulary allows it.
+    /// Rows of one token each, in as few bytes as the vocabulary allows.
     pub fn tokens(vocab: usize) -> Self {
-        let element = if vocab <= 1 << 16 { Element::U16 } else { Element::U32 };
+        let element = match vocab {
+            ..=0x100 => Element::U8,
+            0x101..=0x1_0000 => Element::U16,
+            _ => Element::U32,
+        };
         Self { element, width: 1, target: TargetKind::None, targets: 0 }
     }
 
@@ -135,6 +139,7 @@ impl ShardWriter {
     pub fn tokens(&mut self, ids: &[u32]) -> Result<()> {
         for &id in ids {
             match self.layout.element {
+                Element::U8 => self.out.write_all(&[id as u8]),
                 Element::U16 => self.out.write_all(&(id as u16).to_le_bytes()),
                 _ => self.out.write_all(&id.to_le_bytes()),
             }
@@ -222,6 +227,7 @@ impl Shard {
     pub fn tokens(&self, start: u64, n: usize, into: &mut Vec<i32>) -> Result<()> {
         let bytes = self.rows_at(start, n as u64)?;
         match self.layout.element {
+            Element::U8 => into.extend(bytes.iter().map(|&b| i32::from(b))),
             Element::U16 => into.extend(bytes.as_chunks::<2>().0.iter().map(|b| i32::from(u16::from_le_bytes(*b)))),
             // An id above i32::MAX turns negative, and is refused with the other ids outside the vocabulary.
             _ => into.extend(bytes.as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b))),
@@ -251,9 +257,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_come_back_in_both_sizes() {
+    fn tokens_come_back_in_every_size() {
         let folder = tempfile::tempdir().unwrap();
-        for (vocab, last) in [(65_536, 65_535), (65_537, 65_536)] {
+        for (vocab, last) in [(256, 255), (257, 256), (65_536, 65_535), (65_537, 65_536)] {
             let path = folder.path().join("t");
             let mut writer = ShardWriter::create(&path, Layout::tokens(vocab)).unwrap();
             writer.tokens(&[1, 2, 3]).unwrap();

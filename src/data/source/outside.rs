@@ -1,4 +1,4 @@
-//! Sources whose readers and downloads are merged separately: one line each to wire up.
+//! Downloads and readers of records: every call that leaves this module's own text reading.
 
 use std::path::PathBuf;
 

@@ -12,12 +12,19 @@ use crate::error::{Error, Result};
 /// kept in memory.
 pub(super) fn train(size: usize, texts: impl Iterator<Item = Result<String>> + Send) -> Result<Tokenizer> {
     if size <= 256 {
-        return Err(Error::input(format!("a byte-pair vocabulary of {size} has no room for merges beside the 256 bytes"))
-            .next("raise `data.tokenizer = { bpe = .. }` above 256, or set it to \"bytes\""));
+        return Err(Error::input(format!(
+            "a byte-pair vocabulary of {size} has no room for merges beside the 256 bytes"
+        ))
+        .next("raise `data.tokenizer = { bpe = .. }` above 256, or set it to \"bytes\""));
     }
     let byte_level = ByteLevel::new(false, true, true);
-    let mut tokenizer: TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper> =
-        TokenizerImpl::new(BPE::default());
+    let mut tokenizer: TokenizerImpl<
+        BPE,
+        NormalizerWrapper,
+        PreTokenizerWrapper,
+        PostProcessorWrapper,
+        DecoderWrapper,
+    > = TokenizerImpl::new(BPE::default());
     tokenizer.with_pre_tokenizer(Some(byte_level)).with_decoder(Some(byte_level));
     let mut trainer = BpeTrainer::builder()
         .show_progress(false)

@@ -53,9 +53,8 @@ impl Tokenizer {
     }
 
     fn from_hf_json(bytes: &[u8]) -> Result<Self> {
-        let mut tokenizer: tokenizers::Tokenizer = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| {
-            Error::input(format!("not a Hugging Face tokenizer: {e}")).next("check `data.tokenizer`")
-        })?;
+        let mut tokenizer: tokenizers::Tokenizer = tokenizers::Tokenizer::from_bytes(bytes)
+            .map_err(|e| Error::input(format!("not a Hugging Face tokenizer: {e}")).next("check `data.tokenizer`"))?;
         // A file made for classification may cut or pad every text, which would lose or invent tokens.
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|e| Error::input(e.to_string()))?;
@@ -81,7 +80,10 @@ impl Tokenizer {
             Self::Gpt2(bpe) => Ok(bpe.encode_ordinary(text)),
             Self::Hf(hf) => {
                 let encoding = hf.encode_fast(text, false);
-                Ok(encoding.map_err(|e| Error::input(format!("the tokenizer refused the text: {e}")))?.get_ids().to_vec())
+                Ok(encoding
+                    .map_err(|e| Error::input(format!("the tokenizer refused the text: {e}")))?
+                    .get_ids()
+                    .to_vec())
             }
         }
     }
@@ -141,7 +143,8 @@ impl Tokenizer {
 
     /// Writes everything that [`Tokenizer::load`] needs as one JSON file.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let json = |e: &dyn fmt::Display| Error::failed(format!("cannot write the tokenizer to {}: {e}", path.display()));
+        let json =
+            |e: &dyn fmt::Display| Error::failed(format!("cannot write the tokenizer to {}: {e}", path.display()));
         let stored = match self {
             Self::Bytes => Stored::Bytes,
             Self::Char(characters) => Stored::Char { characters: characters.to_string() },
@@ -159,9 +162,7 @@ impl Tokenizer {
             Stored::Bytes => Ok(Self::Bytes),
             Stored::Char { characters } => Ok(Self::Char(Arc::new(Characters::new(characters.chars())))),
             Stored::Gpt2 => Ok(Self::gpt2()),
-            Stored::Hf { tokenizer } => {
-                Self::from_hf_json(tokenizer.as_bytes()).map_err(|e| e.at(path.display()))
-            }
+            Stored::Hf { tokenizer } => Self::from_hf_json(tokenizer.as_bytes()).map_err(|e| e.at(path.display())),
         }
     }
 }
@@ -240,9 +241,9 @@ mod tests {
     #[test]
     fn trained_merges_are_reproducible_and_byte_level() {
         let texts = || ["the cat the dog the cow ", "then there them"].map(|t| Ok(t.to_owned()));
-        let a = Tokenizer::train_bpe(262, texts().into_iter()).unwrap();
-        let b = Tokenizer::train_bpe(262, texts().into_iter()).unwrap();
-        assert_eq!(a.vocab(), 262);
+        let a = Tokenizer::train_bpe(259, texts().into_iter()).unwrap();
+        let b = Tokenizer::train_bpe(259, texts().into_iter()).unwrap();
+        assert_eq!(a.vocab(), 259);
         assert_eq!(a.encode("the unseen ☃").unwrap(), b.encode("the unseen ☃").unwrap());
         assert_eq!(a.decode(&a.encode("the unseen ☃").unwrap()).unwrap(), "the unseen ☃");
         assert!(a.encode("the").unwrap().len() < 3);
