@@ -2,8 +2,10 @@
 
 mod batch;
 mod config;
+pub mod fetch;
 mod schema;
 mod sink;
+pub mod source;
 
 pub use batch::{HostBatch, HostInput, HostTarget, IGNORE};
 pub use config::{DataConfig, Format, Holdout, Source, TaskKind, TokenizerKind};
