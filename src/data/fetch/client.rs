@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn much_output_does_not_block() {
-        let fault = run(&mut shell("yes 'some words' | head -c 1000000 >&2; exit 1"), TIME_OUT).unwrap_err();
-        assert!(matches!(fault, Fault::Status { last_line } if last_line.starts_with("some w")));
+        let fault = run(&mut shell("yes 'some words' | head -n 90000 >&2; exit 1"), TIME_OUT).unwrap_err();
+        assert!(matches!(fault, Fault::Status { last_line } if last_line == "some words"));
     }
 }

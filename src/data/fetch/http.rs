@@ -70,7 +70,8 @@ fn checked_sum(sum: &str) -> Result<String> {
     if hex {
         return Ok(sum.to_ascii_lowercase());
     }
-    Err(Error::input(format!("`{sum}` is not a SHA-256 checksum")).next("give 64 hex digits, as `sha256sum FILE` prints"))
+    Err(Error::input(format!("`{sum}` is not a SHA-256 checksum"))
+        .next("give 64 hex digits, as `sha256sum FILE` prints"))
 }
 
 /// A name that is distinct for each URL and sum and keeps the ending, which tells the format.

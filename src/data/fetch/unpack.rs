@@ -65,7 +65,7 @@ fn from_zip(path: &Path, taken: &mut Taken<'_>) -> Result<()> {
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).map_err(|e| damaged(path, e))?;
         if entry.is_file() {
-            let name = entry.name().to_owned();
+            let name = entry.name().map_err(|e| damaged(path, e))?.into_owned();
             taken.offer(&name, &mut entry)?;
         }
     }
@@ -194,9 +194,12 @@ fn copy(stream: &mut dyn Read, to: &Path, most: u64) -> Result<(u64, String)> {
 pub(super) fn disk(action: &str, path: &Path, e: io::Error) -> Error {
     let full = matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
     let error = Error::io(action, path, e);
-    if full { error.next("free some space, or set KILN_CACHE to a folder on a larger disk, and try again") } else { error }
+    if full {
+        error.next("free some space, or set KILN_CACHE to a folder on a larger disk, and try again")
+    } else {
+        error
+    }
 }
-
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
