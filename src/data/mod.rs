@@ -5,6 +5,7 @@ mod cache;
 mod config;
 mod dataset;
 mod describe;
+pub mod fetch;
 mod loader;
 mod prepare;
 mod record;
@@ -12,7 +13,7 @@ mod sampler;
 mod schema;
 mod shard;
 mod sink;
-mod source;
+pub mod source;
 mod tokenize;
 mod tokenizer;
 

@@ -1,15 +1,19 @@
 //! Where examples come from: files on this machine, downloads, and kiln's own dependencies.
 
 mod files;
-mod outside;
+pub mod idx;
+pub mod images;
 mod rust_crates;
+pub mod table;
 mod text;
 
 use std::path::{Path, PathBuf};
 
+#[cfg(test)]
+pub(crate) use sink::Kept;
 pub(super) use text::{Chunk, Corpus, Reading};
 
-use super::{DataConfig, Format, RecordSink, Records, Source, TaskKind};
+use super::{DataConfig, Format, RecordSink, Records, Source, TaskKind, fetch};
 use crate::error::{Error, Result};
 
 /// A source, found on this machine.
@@ -39,7 +43,13 @@ impl Resolved {
 
     /// Reads every example into `sink`.
     pub fn read(&self, sink: &mut dyn RecordSink) -> Result<Records> {
-        outside::read(self, sink)
+        let limit = self.config.limit;
+        match self.format {
+            Format::Text => Err(Error::failed("text is not read as records")),
+            Format::Idx => idx::read(&self.folder, limit, sink),
+            Format::Images => images::read(&self.folder, &self.config, limit, sink),
+            Format::Csv | Format::Parquet | Format::Jsonl => table::read(&self.files, &self.config, limit, sink),
+        }
     }
 }
 
@@ -55,7 +65,7 @@ pub(super) fn resolve(config: &DataConfig, base: &Path, progress: &dyn Fn(&str))
             (rust_crates::files()?, PathBuf::new())
         }
         Source::Dataset(name) => {
-            let fetched = outside::named(name, progress)?;
+            let fetched = fetch::named(name, progress)?;
             config.format = config.format.or(Some(fetched.format));
             config.header = fetched.header.unwrap_or(config.header);
             config.delimiter = fetched.delimiter.unwrap_or(config.delimiter);
@@ -66,7 +76,7 @@ pub(super) fn resolve(config: &DataConfig, base: &Path, progress: &dyn Fn(&str))
         }
         Source::Path(path) => local(&base.join(path))?,
         Source::Glob(pattern) => (files::glob(base, pattern)?, base.to_owned()),
-        Source::Url(url) => (vec![outside::url(url, config.sha256.as_deref(), progress)?], PathBuf::new()),
+        Source::Url(url) => (vec![fetch::url(url, config.sha256.as_deref(), progress)?], PathBuf::new()),
     };
     if files.is_empty() {
         return Err(Error::input(format!("{} holds no files", folder.display())).next("check `data.source`"));
@@ -134,5 +144,32 @@ mod tests {
         }
         assert_eq!(of(TaskKind::LanguageModel, "a.rs").unwrap(), Format::Text);
         assert!(of(TaskKind::Regression, "a.dat").unwrap_err().to_string().contains("data.format"));
+    }
+}
+
+#[cfg(test)]
+mod sink {
+    use crate::data::{Features, RecordSink, Split, Target};
+    use crate::error::Result;
+
+    /// A sink that keeps every row in memory as `(split, features, target)`.
+    #[derive(Debug, Default)]
+    pub(crate) struct Kept {
+        pub(crate) rows: Vec<(Option<Split>, Vec<f32>, Vec<f32>)>,
+    }
+
+    impl RecordSink for Kept {
+        fn push(&mut self, split: Option<Split>, features: Features<'_>, target: Target<'_>) -> Result<()> {
+            let features = match features {
+                Features::U8(bytes) => bytes.iter().map(|&byte| f32::from(byte)).collect(),
+                Features::F32(values) => values.to_vec(),
+            };
+            let target = match target {
+                Target::Class(class) => vec![class as f32],
+                Target::Values(values) => values.to_vec(),
+            };
+            self.rows.push((split, features, target));
+            Ok(())
+        }
     }
 }
