@@ -1,6 +1,9 @@
 //! Prepared data: its description, and batches of any rows of it.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::{
     HostBatch, HostInput, HostTarget, IGNORE, InputSchema, Schema, Split, TargetSchema, Tokenizer,
@@ -22,6 +25,7 @@ struct Inner {
     tokenizer: Option<Tokenizer>,
     shards: [Shard; 3],
     fingerprint: String,
+    folder: PathBuf,
     seed: u64,
 }
 
@@ -57,7 +61,7 @@ impl Dataset {
             schema.scale = None;
         }
         let fingerprint = fingerprint.to_owned();
-        Ok(Self { inner: Arc::new(Inner { schema, tokenizer, shards, fingerprint, seed: view.seed }) })
+        Ok(Self { inner: Arc::new(Inner { schema, tokenizer, shards, fingerprint, folder: folder.to_path_buf(), seed: view.seed }) })
     }
 
     /// What an example looks like.
@@ -68,6 +72,11 @@ impl Dataset {
     /// Identifies the prepared data: equal sources and settings give equal fingerprints on every machine.
     pub fn fingerprint(&self) -> &str {
         &self.inner.fingerprint
+    }
+
+    /// Where the prepared shards lie.
+    pub fn folder(&self) -> &Path {
+        &self.inner.folder
     }
 
     /// The tokenizer, for text.

@@ -2,13 +2,13 @@
 
 use std::sync::LazyLock;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::data::{Format, TaskKind};
 use crate::error::{Error, Result};
 
 /// The program that brings a package.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Client {
     /// Nothing to bring: kiln finds the files itself.
@@ -24,7 +24,7 @@ pub enum Client {
 }
 
 /// One file of a package, or all that match a pattern.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
     /// Path inside the package; a `*` in the last component stands for any characters.
@@ -39,7 +39,7 @@ pub struct Member {
 }
 
 /// A named data set.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSet {
     /// What a config calls it.
