@@ -1,5 +1,17 @@
-//! The config file: as typed (`raw`), then resolved and cross-checked (`plan`).
+//! The config file: a tree as typed, with the place of every key (`tree`), checked against the schema (`shape`) and
+//! across fields (`rules`), then resolved (`plan`). Every fault is shown with its line and a caret (`fault`).
 
+mod fault;
+mod plan;
+mod read;
+mod rules;
+mod schema;
 mod sections;
+mod set;
+mod shape;
+mod suggest;
+mod tree;
 
+pub use plan::Plan;
+pub use schema::{keys, schema};
 pub use sections::{CheckpointConfig, EvalConfig, GuardConfig, OnFault, Precision, RunConfig, TrainConfig};

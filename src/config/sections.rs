@@ -114,7 +114,7 @@ impl Default for GuardConfig {
 }
 
 /// `[eval]`: watching the validation split.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvalConfig {
     /// Steps between evaluations; 0 evaluates at the end only.
@@ -123,12 +123,6 @@ pub struct EvalConfig {
     pub batches: usize,
     /// Rows of a batch; 0 means `train.batch`.
     pub batch: usize,
-}
-
-impl Default for EvalConfig {
-    fn default() -> Self {
-        Self { every: 0, batches: 0, batch: 0 }
-    }
 }
 
 /// `[checkpoint]`: what is kept.

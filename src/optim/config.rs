@@ -23,11 +23,11 @@ pub enum OptimKind {
 pub enum ScheduleKind {
     /// The rate stays.
     Constant,
-    /// Falls in a straight line to `floor` at the last step.
+    /// Falls in a straight line, reaching `floor` as the run ends.
     Linear,
-    /// Falls along half a cosine to `floor` at the last step.
+    /// Falls along half a cosine, reaching `floor` as the run ends (Loshchilov and Hutter 2016, without restarts).
     Cosine,
-    /// Warm-up, stable, decay: stays, then falls in a straight line over the last `decay` steps.
+    /// Warm-up, stable, decay: stays, then falls in a straight line to `floor` over the last `decay` steps.
     Wsd,
 }
 
@@ -39,7 +39,7 @@ pub struct ScheduleConfig {
     pub kind: ScheduleKind,
     /// Steps over which the rate climbs in a straight line from 0 to `lr`.
     pub warmup: u64,
-    /// The lowest rate after the warm-up.
+    /// The lowest rate after the warm-up, as a rate (not a fraction of `lr`); at most `lr`.
     pub floor: f64,
     /// `wsd`: steps of the final decay; 0 means a fifth of all steps.
     pub decay: u64,
@@ -59,7 +59,8 @@ pub struct OptimConfig {
     pub kind: OptimKind,
     /// The peak learning rate.
     pub lr: f64,
-    /// Decoupled weight decay, on matrices only: never on norms, biases or embeddings.
+    /// Weight decay, on matrices only: never on norms, biases or embeddings. Decoupled (`lr · weight_decay · p`), but
+    /// for SGD coupled as L2 in the gradient, as PyTorch does.
     pub weight_decay: f64,
     /// AdamW's and Lion's decay rates of the moments; Muon's AdamW part uses them too.
     pub betas: [f64; 2],
@@ -69,7 +70,7 @@ pub struct OptimConfig {
     pub momentum: f64,
     /// SGD and Muon: Nesterov's momentum.
     pub nesterov: bool,
-    /// Muon: the peak rate of the matrices it updates; the rest uses `lr`.
+    /// Muon: the peak rate of the hidden matrices; the rest uses `lr`. The schedule scales both alike.
     pub muon_lr: f64,
     /// Largest global gradient norm; 0 turns clipping off.
     pub clip: f64,

@@ -1,5 +1,19 @@
 //! Optimizers with parameter groups, schedules as pure functions of the step, the global clip, EMA.
 
+mod check;
 mod config;
+mod ema;
+mod flat;
+mod grads;
+mod group;
+mod optimizer;
+mod rule;
+mod schedule;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::{OptimConfig, OptimKind, ScheduleConfig, ScheduleKind};
+pub use ema::Ema;
+pub use grads::{Accumulator, clip_factor, global_norm, scale_grads};
+pub use optimizer::Optimizer;

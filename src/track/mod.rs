@@ -1,1 +1,9 @@
-//! The journal of a run.
+//! What a run tells: its journal, and the files it writes whole or not at all.
+
+pub mod atomic;
+mod event;
+mod journal;
+mod number;
+
+pub use event::Event;
+pub use journal::{Journal, MAX_LINE, read};

@@ -1,0 +1,294 @@
+//! The command line, as typed: clap types only.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueHint};
+use clap_complete::Shell;
+use kiln::{
+    commands::{Sampling, Trained},
+    config::Plan,
+    error::{Error, Result},
+    train::{RunDir, find_run},
+};
+
+/// A deep-learning training engine: a run is one config file.
+#[derive(Debug, Parser)]
+#[command(name = "kiln", version, propagate_version = true, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// Print results as JSON on stdout.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say nothing but errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more: every checkpoint that is written, and where data was found.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Train what a config describes; goes on where a run of that name stopped.
+    #[command(after_help = "Example:\n  kiln train configs/rust-code.toml --set train.steps=500")]
+    Train {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Begin afresh: set the run's old folder aside as NAME.old-N.
+        #[arg(long)]
+        fresh: bool,
+    },
+    /// Go on with a run, by its name or folder.
+    #[command(after_help = "Example:\n  kiln resume rust-code --set train.steps=4000 --device flex")]
+    Resume {
+        #[command(flatten)]
+        run: RunArgs,
+    },
+    /// Measure a run over a whole split.
+    #[command(after_help = "Example:\n  kiln eval fashion-mnist-cnn --split test --json")]
+    Eval {
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        from: CheckpointArgs,
+        /// The split: train, validation or test.
+        #[arg(long, default_value = "validation")]
+        split: String,
+    },
+    /// Continue a text with a trained language model.
+    #[command(after_help = "Example:\n  kiln generate rust-code --prompt 'pub fn ' --tokens 200 --temperature 0.8")]
+    Generate {
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        from: CheckpointArgs,
+        #[command(flatten)]
+        sampling: SamplingArgs,
+    },
+    /// Predict for every row of a file.
+    #[command(after_help = "Example:\n  kiln predict winequality-mlp --input wine.csv --output predictions.csv")]
+    Predict {
+        #[command(flatten)]
+        run: RunArgs,
+        #[command(flatten)]
+        from: CheckpointArgs,
+        /// CSV, JSONL or Parquet with the run's columns; or a picture, or a folder of pictures.
+        #[arg(long, value_hint = ValueHint::AnyPath)]
+        input: PathBuf,
+        /// Where to write; the ending (.csv or .jsonl) decides the format. Stdout as CSV by default (JSONL with --json).
+        #[arg(long, value_hint = ValueHint::FilePath)]
+        output: Option<PathBuf>,
+    },
+    /// Fetch or look at data.
+    #[command(subcommand)]
+    Data(DataVerb),
+    /// Resolve a config, load a batch, take one step, and estimate memory and time; no run is written.
+    #[command(after_help = "Example:\n  kiln check configs/gpt2-124m.toml")]
+    Check {
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+    /// List devices: compiled in, present, and why one is not usable.
+    #[command(after_help = "Example:\n  kiln devices --json")]
+    Devices,
+    /// List the models, their keys and defaults.
+    #[command(after_help = "Example:\n  kiln models gpt")]
+    Models {
+        /// One model in full.
+        kind: Option<String>,
+    },
+    /// List or show runs.
+    #[command(after_help = "Example:\n  kiln runs\n  kiln runs show rust-code")]
+    Runs {
+        /// `list` (the default) or `show RUN`.
+        #[command(subcommand)]
+        verb: Option<RunsVerb>,
+        /// Where runs lie.
+        #[arg(long, default_value = "checkpoints", value_hint = ValueHint::DirPath, global = true)]
+        dir: PathBuf,
+    },
+    /// Verify a checkpoint's checksums and list its tensors.
+    #[command(after_help = "Example:\n  kiln inspect checkpoints/rust-code/step-00000500")]
+    Inspect {
+        /// A step folder, or a run (its latest checkpoint).
+        #[arg(value_hint = ValueHint::DirPath)]
+        checkpoint: PathBuf,
+    },
+    /// Prove that a killed run continues exactly: train straight, then kill and resume, and compare.
+    #[command(after_help = "Example:\n  kiln verify-resume configs/debug.toml --steps 10")]
+    VerifyResume {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Steps of the straight run; the killed one dies half-way.
+        #[arg(long, default_value_t = 10)]
+        steps: u64,
+    },
+    /// Measure the steady time of a step on the config's model and batch.
+    #[command(after_help = "Example:\n  kiln bench configs/shakespeare-char.toml --steps 50 --json")]
+    Bench {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Steps that count; the warm-up comes before.
+        #[arg(long, default_value_t = 20)]
+        steps: u64,
+        /// Steps of warm-up.
+        #[arg(long, default_value_t = 3)]
+        warmup: u64,
+    },
+    /// Print completions for a shell.
+    #[command(after_help = "Example:\n  kiln completions bash > ~/.local/share/bash-completion/completions/kiln")]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Print the JSON schema of a config, for editors.
+    #[command(after_help = "Example:\n  kiln schema > kiln.schema.json")]
+    Schema,
+}
+
+/// `kiln data`.
+#[derive(Debug, Subcommand)]
+pub enum DataVerb {
+    /// Fetch a named data set, or prepare what a config names.
+    #[command(after_help = "Example:\n  kiln data fetch shakespeare\n  kiln data fetch configs/fashion-mnist-cnn.toml")]
+    Fetch {
+        /// A data set's name or a config file; without one, the data sets are listed.
+        what: Option<String>,
+    },
+    /// Show what a config's data look like: splits, shapes, and examples.
+    #[command(after_help = "Example:\n  kiln data show configs/shakespeare-char.toml --rows 2")]
+    Show {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Examples of each split to print.
+        #[arg(long, default_value_t = 2)]
+        rows: u64,
+    },
+}
+
+/// `kiln runs`.
+#[derive(Debug, Subcommand)]
+pub enum RunsVerb {
+    /// Every run: step, loss, device.
+    List,
+    /// One run: plan, checkpoints, evaluations.
+    Show {
+        /// The run's name or folder.
+        run: String,
+    },
+}
+
+/// A config and what is laid over it.
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// The config file; `-` reads it from stdin.
+    #[arg(value_name = "CONFIG", value_hint = ValueHint::FilePath)]
+    pub path: PathBuf,
+    #[command(flatten)]
+    pub over: OverArgs,
+}
+
+/// Overrides.
+#[derive(Debug, Args)]
+pub struct OverArgs {
+    /// Override any key of the config, such as `train.steps=100`; may be given several times.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The device; the same as `--set train.device=...`.
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+}
+
+/// A run and what is laid over its plan.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The run's name or folder.
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub run: String,
+    /// Where runs lie.
+    #[arg(long, default_value = "checkpoints", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    #[command(flatten)]
+    pub over: OverArgs,
+}
+
+/// Which checkpoint of a run.
+#[derive(Debug, Args)]
+pub struct CheckpointArgs {
+    /// `best`, `latest`, or a step's number.
+    #[arg(long, default_value = "best")]
+    pub checkpoint: String,
+}
+
+/// How to sample text.
+#[derive(Debug, Args)]
+pub struct SamplingArgs {
+    /// The text to continue; `-` reads it from stdin.
+    #[arg(long, default_value = "\n", allow_hyphen_values = true)]
+    pub prompt: String,
+    /// Tokens to generate.
+    #[arg(long, default_value_t = 256)]
+    pub tokens: usize,
+    /// Sharpness: 0 always takes the likeliest token.
+    #[arg(long, default_value_t = 0.8)]
+    pub temperature: f64,
+    /// Sample among the K likeliest tokens only; 0 means all.
+    #[arg(long, default_value_t = 0)]
+    pub top_k: usize,
+    /// Sample among the fewest tokens whose probability reaches P.
+    #[arg(long, default_value_t = 1.0)]
+    pub top_p: f64,
+    /// Seed of the sampling.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+}
+
+impl OverArgs {
+    /// Every override as `key=value`, `--device` last.
+    pub fn overrides(&self) -> Vec<String> {
+        let device = self.device.iter().map(|device| format!("train.device={device}"));
+        self.set.iter().cloned().chain(device).collect()
+    }
+}
+
+impl ConfigArgs {
+    /// The resolved plan.
+    pub fn plan(&self) -> Result<Plan> {
+        Plan::load(&self.path, &self.over.overrides())
+    }
+}
+
+impl RunArgs {
+    /// The run's folder.
+    pub fn find(&self) -> Result<RunDir> {
+        find_run(&self.run, &self.dir)
+    }
+
+    /// The run with the checkpoint to read.
+    pub fn opened(&self, from: &CheckpointArgs) -> Result<Trained> {
+        Trained::new(self.find()?, &from.checkpoint, &self.over.overrides())
+    }
+}
+
+impl SamplingArgs {
+    /// Checked, with the prompt read from stdin where it is `-`.
+    pub fn resolved(self) -> Result<Sampling> {
+        let prompt = match self.prompt.as_str() {
+            "-" => std::io::read_to_string(std::io::stdin())
+                .map_err(|e| Error::input(format!("cannot read the prompt from stdin: {e}")))?,
+            _ => self.prompt,
+        };
+        Sampling {
+            prompt,
+            tokens: self.tokens,
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+            seed: self.seed,
+        }
+        .checked()
+    }
+}

@@ -1,0 +1,31 @@
+//! The verbs, one a file. Each takes resolved input, never clap types; data goes to stdout, words for people to stderr.
+
+mod bench;
+mod check;
+mod console;
+mod data;
+mod devices;
+mod eval;
+mod generate;
+mod inspect;
+mod models;
+mod predict;
+mod runs;
+mod train;
+mod trained;
+mod verify_resume;
+
+pub use bench::bench;
+pub use check::check;
+pub use console::Console;
+pub use data::{data_fetch, data_show};
+pub use devices::devices;
+pub use eval::eval;
+pub use generate::{Sampling, generate};
+pub use inspect::inspect;
+pub use models::{models, schema};
+pub use predict::predict;
+pub use runs::{runs_list, runs_show};
+pub use train::{resume, train};
+pub use trained::Trained;
+pub use verify_resume::verify_resume;

@@ -1,0 +1,163 @@
+//! `kiln train` and `kiln resume`.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{Console, Sampling, Trained, generate::continue_text};
+use crate::{
+    checkpoint,
+    config::Plan,
+    data::{InputSchema, Split, TaskKind},
+    error::{Error, IoContext, Result},
+    train::{self, Interrupt, Outcome, Progress, Reason, Run, RunDir, Setup, human_bytes, human_count, human_seconds},
+};
+
+/// Trains what a config describes, going on where an unfinished run of the same plan stopped.
+pub fn train(plan: &Plan, fresh: bool, console: &Console) -> Result<()> {
+    let dir = RunDir::new(plan.run.dir.join(&plan.run.name));
+    if fresh {
+        set_aside(&dir, console)?;
+    } else if dir.plan().is_file() {
+        same_plan(plan, &dir)?;
+    }
+    launch(plan.clone(), console)
+}
+
+/// Goes on with a run, with `overrides` on top of its plan.
+pub fn resume(dir: &RunDir, overrides: &[String], console: &Console) -> Result<()> {
+    let mut plan = dir.load_plan(overrides)?;
+    // The folder may have been moved or renamed since.
+    plan.run.name = dir.name();
+    plan.run.dir = dir.path().parent().unwrap_or(Path::new(".")).to_path_buf();
+    launch(plan, console)
+}
+
+fn launch(plan: Plan, console: &Console) -> Result<()> {
+    let stop = Interrupt::listen()?;
+    let mut progress = console.progress();
+    let setup = Setup::new(plan, &|text| console.say(text))?;
+    introduce(&setup, console)?;
+    let run = Run::resume_or_fresh(setup, &mut progress)?;
+    let dir = run.dir.clone();
+    let task = run.setup.task.kind();
+    if run.state.step >= run.steps && run.state.step > 0 {
+        console.say(&format!("run `{}` is finished: {} steps", dir.name(), run.state.step));
+        console.say(&format!("next: kiln resume {} --set train.steps=N trains on; --fresh begins again", dir.name()));
+        return console.result(&json!({ "run": dir.path(), "step": run.state.step, "reason": "finished" }), String::new);
+    }
+    if run.state.step > 0 {
+        console.say(&format!("resuming at step {} of {}", run.state.step, run.steps));
+    }
+    progress.begin(run.state.step, run.steps, run.setup.task.unit());
+    let outcome = train::train(run, &stop, &mut progress)?;
+    conclude(&dir, task, &outcome, &progress, console)
+}
+
+fn introduce(setup: &Setup, console: &Console) -> Result<()> {
+    let plan = &setup.plan;
+    let rows = |split| setup.dataset.len(split);
+    let what = match &setup.dataset.schema().input {
+        InputSchema::Tokens { vocab, context } => format!("windows of {context} tokens, vocabulary {vocab}"),
+        InputSchema::Image { channels, height, width } => format!("pictures of {channels}x{height}x{width}"),
+        InputSchema::Table { columns } => format!("rows of {} columns", columns.len()),
+    };
+    let steps = plan.steps_for(rows(Split::Train))?;
+    console.say(&format!("run     {}", plan.run.dir.join(&plan.run.name).display()));
+    console.say(&format!("device  {}", setup.opened.name));
+    console.say(&format!(
+        "data    {} {what} ({} for validation, {} for test)",
+        rows(Split::Train),
+        rows(Split::Validation),
+        rows(Split::Test)
+    ));
+    console.say(&format!(
+        "model   {}, {} parameters",
+        plan.model.name(),
+        indicatif::HumanCount(setup.parameters())
+    ));
+    console.say(&format!("steps   {steps} of {} {}s", plan.train.batch * plan.train.accumulate, row_word(setup)));
+    Ok(())
+}
+
+fn row_word(setup: &Setup) -> &'static str {
+    if setup.task.kind() == TaskKind::LanguageModel { "window" } else { "row" }
+}
+
+/// Says where everything lies and what to do next.
+fn conclude(dir: &RunDir, task: TaskKind, outcome: &Outcome, progress: &Progress, console: &Console) -> Result<()> {
+    let (first, rest) = progress.timing().unwrap_or_default();
+    let rate = progress.rate();
+    let best = checkpoint::best(dir.path())?;
+    console.say(&format!(
+        "{} at step {} after {} (first step {}, compilation and autotune included){}",
+        outcome.reason,
+        outcome.step,
+        human_seconds((first + rest).as_secs_f64()),
+        human_seconds(first.as_secs_f64()),
+        rate.map(|r| format!(", {}/s", human_count(r))).unwrap_or_default(),
+    ));
+    console.say(&format!("everything lies in {}", dir.path().display()));
+    if matches!(outcome.reason, Reason::Interrupted | Reason::MaxTime) {
+        return Err(Error::interrupted(format!("stopped at step {} ({}), progress is saved", outcome.step, outcome.reason))
+            .next(format!("`kiln resume {}` goes on", dir.path().display())));
+    }
+    let mut sample = None;
+    if task == TaskKind::LanguageModel {
+        let trained = Trained::new(dir.clone(), "best", &[])?;
+        sample = Some(continue_text(&trained, &Sampling { tokens: 300, ..Sampling::default() }, &mut |_| Ok(()))?);
+    }
+    let name = dir.path().display();
+    match task {
+        TaskKind::LanguageModel => console.say(&format!("next: kiln generate {name} --prompt 'TEXT'; a sample:")),
+        _ => console.say(&format!("next: kiln eval {name} --split test; kiln predict {name} --input FILE")),
+    }
+    let metrics = outcome.report.as_ref().map(|r| &r.metrics);
+    let result = json!({
+        "run": dir.path(), "step": outcome.step, "reason": outcome.reason, "best_step": best, "metrics": metrics,
+        "rate": rate, "first_step_s": first.as_secs_f64(), "train_s": (first + rest).as_secs_f64(), "sample": sample,
+    });
+    console.result(&result, || sample.unwrap_or_default())
+}
+
+/// A run of the same name goes on only under the same plan.
+fn same_plan(plan: &Plan, dir: &RunDir) -> Result<()> {
+    let old = dir.load_plan(&[])?;
+    let neutral = |plan: &Plan| {
+        let mut plan = plan.clone();
+        // Where the run lies and what computes it does not change what it learns.
+        plan.run.dir = Default::default();
+        plan.train.device = String::new();
+        plan.train.max_time = String::new();
+        plan.data.workers = 1;
+        plan.data.cache = None;
+        plan
+    };
+    let (old, new) = (neutral(&old).to_toml()?, neutral(plan).to_toml()?);
+    if old == new {
+        return Ok(());
+    }
+    let changed = old.lines().zip(new.lines()).find(|(a, b)| a != b);
+    let changed = changed.map(|(a, b)| format!(": `{a}` there, `{b}` here")).unwrap_or_default();
+    let name = &plan.run.name;
+    Err(Error::input(format!("run `{name}` exists in {} with another config{changed}", dir.path().display()))
+        .next("go on with `kiln resume`, begin again with --fresh, or keep both with --set run.name=NAME"))
+}
+
+fn set_aside(dir: &RunDir, console: &Console) -> Result<()> {
+    if !dir.path().exists() {
+        return Ok(());
+    }
+    let _lock = checkpoint::RunLock::acquire(dir.path())?;
+    let old = (1..).map(|n| dir.path().with_file_name(format!("{}.old-{n}", dir.name()))).find(|p| !p.exists());
+    if let Some(old) = old {
+        std::fs::rename(dir.path(), &old).io("set aside", dir.path())?;
+        console.say(&format!("the old run is now {}", old.display()));
+    }
+    Ok(())
+}
+
+/// What a started run needs at least: weights, gradients and two moments, in f32.
+pub(super) fn least_memory(parameters: u64) -> String {
+    human_bytes(parameters * 16)
+}

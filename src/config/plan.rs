@@ -1,0 +1,304 @@
+//! The plan: a config resolved and cross-checked. Everything below the command line sees only this.
+
+use std::path::{Component, Path, PathBuf, absolute};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CheckpointConfig, EvalConfig, GuardConfig, RunConfig, TrainConfig,
+    fault::{self, Fault, Text},
+    read, rules, set, shape,
+    tree::{self, Node},
+};
+use crate::{
+    data::{DataConfig, Source, TokenizerKind},
+    error::{Error, IoContext, Result},
+    model::ModelConfig,
+    optim::OptimConfig,
+};
+
+/// A kiln config: one training run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "kiln config")]
+pub struct Plan {
+    /// Where the run lies and what its randomness starts from.
+    #[serde(default)]
+    pub run: RunConfig,
+    /// What is learned, from which rows.
+    pub data: DataConfig,
+    /// Which architecture, with its sizes.
+    pub model: ModelConfig,
+    /// The loop.
+    #[serde(default)]
+    pub train: TrainConfig,
+    /// Judges loss and gradient norm before the weights move.
+    #[serde(default)]
+    pub guard: GuardConfig,
+    /// The update rule and its schedule.
+    #[serde(default)]
+    pub optim: OptimConfig,
+    /// Watching the validation split.
+    #[serde(default)]
+    pub eval: EvalConfig,
+    /// What is kept.
+    #[serde(default)]
+    pub checkpoint: CheckpointConfig,
+    /// The folder of the config file, absolute; relative paths of `[data]` started there and are absolute by now.
+    #[serde(skip)]
+    pub base: PathBuf,
+    /// The file as typed.
+    #[serde(skip)]
+    pub typed: String,
+}
+
+impl Plan {
+    /// Reads, checks and resolves the config at `path` (`-` is standard input) under `overrides` (`train.steps=100`).
+    ///
+    /// # Errors
+    /// [`Error::input`] with every fault's line and caret; nothing of the data is looked at.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
+        let text = read::read(path)?;
+        if path == Path::new("-") {
+            return Self::parse(&text, "stdin", Path::new("."), overrides);
+        }
+        let name = path.display().to_string();
+        Self::parse(&text, &name, path.parent().unwrap_or(Path::new("")), overrides)
+    }
+
+    /// The same from a text: `name` is what messages call it (its stem is the run's default name), `base` the folder
+    /// that relative paths of `[data]` start from.
+    pub fn parse(text: &str, name: &str, base: &Path, overrides: &[String]) -> Result<Self> {
+        let mut texts = vec![Text { name: name.to_string(), text: text.to_string() }];
+        texts.extend(overrides.iter().map(|text| Text { name: "--set".into(), text: text.clone() }));
+        let resolved = typed_tree(text, overrides).and_then(|root| {
+            let mut plan = deserialize(&root).map_err(|fault| vec![fault])?;
+            plan.name_after(name);
+            match rules::check(&plan, &root) {
+                faults if faults.is_empty() => Ok(plan),
+                faults => Err(faults),
+            }
+        });
+        let mut plan = resolved.map_err(|faults| fault::error(&faults, &texts))?;
+        let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
+        plan.resolve_paths(&absolute(base).io("find", base)?);
+        plan.typed = text.to_string();
+        Ok(plan)
+    }
+
+    /// The resolved plan as TOML, which parses to an equal plan wherever it lies.
+    ///
+    /// # Errors
+    /// A path that is not UTF-8 has no place in TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string(self).map_err(|error| Error::input(format!("the plan can't be written as TOML: {error}")))
+    }
+
+    /// blake3 of [`Plan::to_toml`], in hex.
+    pub fn hash(&self) -> Result<String> {
+        Ok(blake3::hash(self.to_toml()?.as_bytes()).to_hex().to_string())
+    }
+
+    /// Optimizer updates in all: `train.steps`, or as many as `train.epochs` passes over `train_rows` rows take,
+    /// rounded up.
+    ///
+    /// # Errors
+    /// Neither key set, or `epochs` over an empty split.
+    pub fn steps_for(&self, train_rows: u64) -> Result<u64> {
+        if self.train.steps > 0 {
+            return Ok(self.train.steps);
+        }
+        if self.train.epochs <= 0.0 {
+            return Err(Error::input("neither `train.steps` nor `train.epochs` is set").next("set one of the two"));
+        }
+        let rows = (self.train.batch * self.train.accumulate) as f64;
+        let steps = (self.train.epochs * train_rows as f64 / rows).ceil();
+        if steps < 1.0 {
+            let message = format!("`train.epochs` = {} of {train_rows} training rows make no step", self.train.epochs);
+            return Err(Error::input(message).next("give more data, or set `train.steps`"));
+        }
+        Ok(steps as u64)
+    }
+
+    /// `train.max_time` in seconds; `None` means no limit.
+    ///
+    /// # Errors
+    /// Not a sum of numbers with the units `d`, `h`, `m` and `s`.
+    pub fn max_seconds(&self) -> Result<Option<f64>> {
+        match self.train.max_time.trim() {
+            "" => Ok(None),
+            text => duration(text).map(Some).ok_or_else(|| {
+                Error::input(format!("`train.max_time` is not a length of time: `{text}`"))
+                    .next("write it as in `90s`, `30m`, `2h` or `1h30m`")
+            }),
+        }
+    }
+
+    fn name_after(&mut self, file: &str) {
+        if self.run.name.is_empty() {
+            self.run.name = Path::new(file).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        }
+    }
+
+    fn resolve_paths(&mut self, base: &Path) {
+        let resolve = |path: &mut PathBuf| *path = tidy(&base.join(&path));
+        match &mut self.data.source {
+            Source::Path(path) => resolve(path),
+            Source::Glob(pattern) => *pattern = tidy(&base.join(&pattern)).to_string_lossy().into_owned(),
+            Source::Dataset(_) | Source::Url(_) => {}
+        }
+        if let TokenizerKind::File(path) = &mut self.data.tokenizer {
+            resolve(path);
+        }
+        self.data.cache.iter_mut().for_each(resolve);
+        self.base = tidy(base);
+    }
+}
+
+/// The path without `.` parts; `..` stays, since what it means depends on links.
+fn tidy(path: &Path) -> PathBuf {
+    path.components().filter(|part| *part != Component::CurDir).collect()
+}
+
+/// The file with its overrides, of the right shape.
+fn typed_tree(text: &str, overrides: &[String]) -> Result<Node, Vec<Fault>> {
+    let mut root = tree::parse(text, 0).map_err(|fault| vec![fault])?;
+    if root.entries().is_empty() && overrides.is_empty() {
+        return Err(vec![Fault::new("the config is empty", "start from one of the files in configs/")]);
+    }
+    let applied = overrides.iter().zip(1..).map(|(assignment, text)| set::apply(&mut root, assignment, text));
+    let mut faults: Vec<_> = applied.filter_map(Result::err).collect();
+    faults.extend(shape::check(&root));
+    if faults.is_empty() { Ok(root) } else { Err(faults) }
+}
+
+/// What the schema can't say, serde says; a path then leads to the place.
+fn deserialize(root: &Node) -> Result<Plan, Fault> {
+    serde_path_to_error::deserialize(root.to_value()).map_err(|error| {
+        let path = error.path().to_string();
+        let message = format!("`{path}`: {}", error.inner().message());
+        Fault::new(message, "`kiln schema` describes every key").mark(&root.nearest(&path).value, "")
+    })
+}
+
+/// Seconds of `1h30m`, `90s`, `1.5h`, ...
+pub(super) fn duration(text: &str) -> Option<f64> {
+    let mut seconds = 0.0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, tail) = rest.split_at(digits);
+        let unit = match tail.chars().next()? {
+            's' => 1.0,
+            'm' => 60.0,
+            'h' => 3600.0,
+            'd' => 86_400.0,
+            _ => return None,
+        };
+        seconds += number.parse::<f64>().ok()? * unit;
+        rest = tail.get(1..)?;
+    }
+    (seconds.is_finite() && seconds > 0.0).then_some(seconds)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SMALL: &str = "[data]\ntask = 'language-model'\nsource = { path = 'a.txt' }\n[model]\nkind = 'gpt'\n\
+                         [train]\nsteps = 10\n[optim]\nschedule = { warmup = 2 }\n";
+
+    fn parse(text: &str, overrides: &[&str]) -> Result<Plan> {
+        let overrides: Vec<_> = overrides.iter().map(|text| text.to_string()).collect();
+        Plan::parse(text, "small.toml", Path::new("/base"), &overrides)
+    }
+
+    #[test]
+    fn every_config_parses_and_its_stored_plan_is_equal() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+        let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+        assert!(files.len() >= 8);
+        for path in files {
+            let plan = Plan::load(&path, &[]).unwrap();
+            assert_eq!(plan.run.name, path.file_stem().unwrap().to_str().unwrap());
+            let stored = plan.to_toml().unwrap();
+            let again = Plan::parse(&stored, "plan.toml", Path::new("/elsewhere"), &[]).unwrap();
+            assert_eq!(again.hash().unwrap(), plan.hash().unwrap());
+            assert_eq!(Plan { base: plan.base.clone(), typed: plan.typed.clone(), ..again }, plan);
+        }
+    }
+
+    #[test]
+    fn paths_start_from_the_config_and_stay_there() {
+        let text = SMALL.replace("{ path = 'a.txt' }", "{ glob = './logs/*.txt' }\ntokenizer = { file = '../t.json' }");
+        let plan = parse(&text, &["data.cache=c"]).unwrap();
+        assert_eq!(plan.data.source, Source::Glob("/base/logs/*.txt".into()));
+        assert_eq!(plan.data.tokenizer, TokenizerKind::File("/base/../t.json".into()));
+        assert_eq!(plan.data.cache, Some("/base/c".into()));
+        assert_eq!(plan.run.dir, Path::new("checkpoints"));
+        assert_eq!(plan.typed, text);
+        let again = Plan::parse(&plan.to_toml().unwrap(), "plan.toml", Path::new("/run"), &[]).unwrap();
+        assert_eq!(again.data, plan.data);
+    }
+
+    #[test]
+    fn overrides_and_names_resolve() {
+        let plan = parse(SMALL, &["train.steps=7", "optim.schedule.warmup=1", "run.name=x"]).unwrap();
+        assert_eq!((plan.train.steps, plan.optim.schedule.warmup), (7, 1));
+        assert_eq!(plan.run.name, "x");
+        assert_eq!(parse(SMALL, &[]).unwrap().run.name, "small");
+        assert_ne!(plan.hash().unwrap(), parse(SMALL, &[]).unwrap().hash().unwrap());
+    }
+
+    #[test]
+    fn an_empty_config_is_told_where_to_start() {
+        let shown = parse("# nothing\n", &[]).unwrap_err().to_string();
+        assert_eq!(shown, "small.toml: the config is empty; start from one of the files in configs/");
+    }
+
+    #[test]
+    fn steps_follow_epochs_rounded_up() {
+        let plan = parse(SMALL, &["train.steps=0", "train.epochs=1.5", "train.batch=8", "train.accumulate=2"]).unwrap();
+        assert_eq!(plan.steps_for(100).unwrap(), 10); // 150 rows of 16
+        assert_eq!(plan.steps_for(1).unwrap(), 1);
+        let shown = plan.steps_for(0).unwrap_err().to_string();
+        assert_eq!(shown, "`train.epochs` = 1.5 of 0 training rows make no step; give more data, or set `train.steps`");
+        assert_eq!(parse(SMALL, &[]).unwrap().steps_for(0).unwrap(), 10);
+        let neither = Plan { train: TrainConfig::default(), ..plan };
+        let shown = neither.steps_for(5).unwrap_err().to_string();
+        assert_eq!(shown, "neither `train.steps` nor `train.epochs` is set; set one of the two");
+    }
+
+    #[test]
+    fn lengths_of_time() {
+        let seconds = |text: &str| parse(SMALL, &[&format!("train.max_time={text}")]).unwrap().max_seconds().unwrap();
+        assert_eq!(seconds("90s"), Some(90.0));
+        assert_eq!(seconds("1h30m"), Some(5400.0));
+        assert_eq!(seconds("1.5h"), Some(5400.0));
+        assert_eq!(seconds("2d"), Some(172_800.0));
+        assert_eq!(seconds(""), None);
+        for bad in ["90", "h", "1x", "0s", "-1s", "1h 30m", "1..5h", "1é"] {
+            assert_eq!(duration(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        /// Whatever is typed, the answer is a plan or an error of the user's, never a panic.
+        #[test]
+        fn nothing_typed_panics(at in 0..SMALL.len(), cut in 0..40usize, put in "\\PC{0,12}", set in "\\PC{0,30}") {
+            let end = (at + cut).min(SMALL.len());
+            let text = format!("{}{put}{}", &SMALL[..at], &SMALL[end..]);
+            for overrides in [&[][..], &[set.as_str()][..]] {
+                if let Err(error) = parse(&text, overrides) {
+                    prop_assert_eq!(error.exit_code(), 2);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Rules across fields, and ranges: what the schema can't say and no data is needed for.
+
+use super::{
+    OnFault, Plan,
+    fault::Fault,
+    plan::duration,
+    tree::{Data, Node},
+};
+use crate::{
+    data::{Format, Source, TaskKind, TokenizerKind},
+    model::{ModelConfig, PositionKind},
+    optim::ScheduleKind,
+};
+
+/// Every rule that `plan` breaks; `root` tells where its keys were typed.
+pub(super) fn check(plan: &Plan, root: &Node) -> Vec<Fault> {
+    let mut rules = Rules { root, faults: Vec::new() };
+    rules.run(plan);
+    rules.ranges(plan);
+    rules.train(plan);
+    rules.schedule(plan);
+    rules.data(plan);
+    rules.task(plan);
+    rules.model(plan);
+    rules.faults
+}
+
+struct Rules<'a> {
+    root: &'a Node,
+    faults: Vec<Fault>,
+}
+
+impl Rules<'_> {
+    /// Records a fault; every one of `keys` that was typed is underlined.
+    fn broken(&mut self, message: impl Into<String>, keys: &[&str], next: impl Into<String>) {
+        let mut fault = Fault::new(message, next);
+        let mut marked: Vec<&Node> = Vec::new();
+        for key in keys {
+            let node = self.root.nearest(key);
+            // A list stands for its entries that have no key of their own.
+            let typed = self.root.find(key.split('[').next().unwrap_or(key)).is_some();
+            if typed && !marked.iter().any(|other| other.value == node.value) {
+                let place = if matches!(node.data, Data::Table(_)) { &node.key } else { &node.value };
+                fault = fault.mark(place, if keys.len() > 1 { format!("`{key}`") } else { String::new() });
+                marked.push(node);
+            }
+        }
+        self.faults.push(fault);
+    }
+
+    fn at_least_one(&mut self, values: &[(&str, usize)]) {
+        for (key, value) in values.iter().filter(|(_, value)| *value == 0) {
+            self.broken(format!("`{key}` must be at least 1, found {value}"), &[key], "give a positive integer");
+        }
+    }
+
+    fn below_one(&mut self, values: &[(&str, f64)]) {
+        for (key, value) in values.iter().filter(|(_, value)| !(0.0..1.0).contains(value)) {
+            self.broken(format!("`{key}` must be in [0, 1), found {value}"), &[key], "give 0 or more, and less than 1");
+        }
+    }
+
+    fn positive(&mut self, values: &[(&str, f64)]) {
+        for (key, value) in values.iter().filter(|(_, value)| *value <= 0.0) {
+            self.broken(format!("`{key}` must be above 0, found {value}"), &[key], "give a positive number");
+        }
+    }
+
+    fn not_negative(&mut self, values: &[(&str, f64)]) {
+        for (key, value) in values.iter().filter(|(_, value)| *value < 0.0) {
+            self.broken(format!("`{key}` must not be negative, found {value}"), &[key], "give 0 or more");
+        }
+    }
+
+    fn run(&mut self, plan: &Plan) {
+        let name = &plan.run.name;
+        let separator = name.contains(['/', '\\']) || name.chars().any(char::is_control);
+        if separator || matches!(name.as_str(), "" | "." | "..") {
+            let message = format!("`run.name` must be one folder's name, found {name:?}");
+            self.broken(message, &["run.name"], "set `run.dir` to choose where the run's folder goes");
+        }
+        if plan.run.dir.as_os_str().is_empty() {
+            self.broken("`run.dir` is empty", &["run.dir"], "write `.` for the current folder");
+        }
+    }
+
+    fn ranges(&mut self, plan: &Plan) {
+        let Plan { data, train, guard, optim, checkpoint, .. } = plan;
+        self.at_least_one(&[
+            ("data.context", data.context),
+            ("data.workers", data.workers),
+            ("data.image_size[0]", data.image_size[0]),
+            ("data.image_size[1]", data.image_size[1]),
+            ("train.batch", train.batch),
+            ("train.accumulate", train.accumulate),
+            ("train.log_every", usize::from(train.log_every > 0)),
+            ("guard.window", guard.window),
+            ("guard.max_faults", guard.max_faults),
+            ("checkpoint.keep", checkpoint.keep),
+        ]);
+        self.below_one(&[
+            ("data.holdout.validation", data.holdout.validation),
+            ("data.holdout.test", data.holdout.test),
+            ("train.label_smoothing", train.label_smoothing),
+            ("optim.betas[0]", optim.betas[0]),
+            ("optim.betas[1]", optim.betas[1]),
+            ("optim.momentum", optim.momentum),
+            ("optim.ema", optim.ema),
+        ]);
+        self.positive(&[("optim.lr", optim.lr), ("optim.muon_lr", optim.muon_lr), ("optim.eps", optim.eps)]);
+        self.not_negative(&[
+            ("train.epochs", train.epochs),
+            ("guard.spike_z", guard.spike_z),
+            ("optim.weight_decay", optim.weight_decay),
+            ("optim.clip", optim.clip),
+            ("optim.schedule.floor", optim.schedule.floor),
+        ]);
+    }
+
+    fn train(&mut self, plan: &Plan) {
+        let Plan { train, eval, guard, checkpoint, .. } = plan;
+        let length = ["train.steps", "train.epochs"];
+        match (train.steps > 0, train.epochs > 0.0) {
+            (true, true) => {
+                self.broken("`train.steps` and `train.epochs` are both set", &length, "set one of them to 0")
+            }
+            (false, false) => {
+                let message = "neither `train.steps` nor `train.epochs` says how long to train";
+                self.broken(message, &["train"], "set one of them, as in `steps = 1000`");
+            }
+            _ => {}
+        }
+        if !train.max_time.trim().is_empty() && duration(train.max_time.trim()).is_none() {
+            let message = format!("`train.max_time` is not a length of time: `{}`", train.max_time);
+            self.broken(message, &["train.max_time"], "write it as in `90s`, `30m`, `2h` or `1h30m`");
+        }
+        if train.patience > 0 && eval.every == 0 {
+            let message = "`train.patience` counts evaluations, but `eval.every` = 0 makes none while training";
+            self.broken(message, &["train.patience", "eval.every"], "set `eval.every`, or `train.patience` to 0");
+        }
+        let rolls_back = [("guard.non_finite", guard.non_finite), ("guard.spike", guard.spike)];
+        for (key, _) in rolls_back.iter().filter(|(_, policy)| *policy == OnFault::Rollback) {
+            if checkpoint.every == 0 {
+                let message =
+                    format!("`{key}` rolls back to a checkpoint, but `checkpoint.every` = 0 writes none to go to");
+                self.broken(message, &[key, "checkpoint.every"], "set `checkpoint.every`, or choose `skip` or `halt`");
+            }
+        }
+    }
+
+    fn schedule(&mut self, plan: &Plan) {
+        let steps = plan.train.steps;
+        let schedule = &plan.optim.schedule;
+        if steps > 0 && schedule.warmup > steps {
+            let message =
+                format!("`optim.schedule.warmup` = {} is longer than `train.steps` = {steps}", schedule.warmup);
+            self.broken(
+                message,
+                &["optim.schedule.warmup", "train.steps"],
+                "warm up over fewer steps, or train for more",
+            );
+        } else if steps > 0
+            && schedule.kind == ScheduleKind::Wsd
+            && schedule.warmup.saturating_add(schedule.decay) > steps
+        {
+            let message = format!(
+                "`optim.schedule.warmup` = {} and `optim.schedule.decay` = {} take more than `train.steps` = {steps}",
+                schedule.warmup, schedule.decay
+            );
+            let keys = ["optim.schedule.warmup", "optim.schedule.decay", "train.steps"];
+            self.broken(message, &keys, "shorten one of the two, or train for more");
+        }
+        if schedule.floor > plan.optim.lr {
+            let message = format!(
+                "`optim.schedule.floor` = {} is above the peak rate `optim.lr` = {}",
+                schedule.floor, plan.optim.lr
+            );
+            self.broken(message, &["optim.schedule.floor", "optim.lr"], "lower `floor`, or raise `lr`");
+        }
+    }
+
+    fn data(&mut self, plan: &Plan) {
+        let data = &plan.data;
+        if data.holdout.validation + data.holdout.test >= 1.0 {
+            let message = format!(
+                "`data.holdout.validation` = {} and `data.holdout.test` = {} leave nothing to train on",
+                data.holdout.validation, data.holdout.test
+            );
+            self.broken(message, &["data.holdout.validation", "data.holdout.test"], "let them sum to less than 1");
+        }
+        if let TokenizerKind::Bpe(size) = data.tokenizer
+            && !(257..=1_000_000).contains(&size)
+        {
+            let message = format!("`data.tokenizer.bpe` must be in 257..=1000000, found {size}");
+            self.broken(message, &["data.tokenizer.bpe"], "256 bytes and at least one merge make 257");
+        }
+        if !matches!(data.channels, 1 | 3) {
+            let message = format!("`data.channels` must be 1 or 3, found {}", data.channels);
+            self.broken(message, &["data.channels"], "write 1 for grey, 3 for RGB");
+        }
+        if !data.delimiter.is_ascii() {
+            let message = format!("`data.delimiter` must be ASCII, found `{}`", data.delimiter);
+            self.broken(message, &["data.delimiter"], "use `,`, `;`, `|` or `\\t`");
+        }
+        if let Some(sum) = &data.sha256 {
+            if sum.len() != 64 || !sum.chars().all(|digit| digit.is_ascii_hexdigit()) {
+                let message = "`data.sha256` must be 64 hexadecimal digits";
+                self.broken(message, &["data.sha256"], "take it from `sha256sum FILE`");
+            }
+            if !matches!(data.source, Source::Url(_)) {
+                let message = "`data.sha256` checks a download, but `data.source` is no `url`";
+                self.broken(message, &["data.sha256", "data.source"], "remove `sha256`, or give a `url`");
+            }
+        }
+    }
+
+    fn task(&mut self, plan: &Plan) {
+        let text = plan.data.task == TaskKind::LanguageModel;
+        let task = word(&plan.data.task);
+        let gpt = matches!(plan.model, ModelConfig::Gpt(_));
+        if text != gpt {
+            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", kind(&plan.model));
+            let next = match text {
+                true => "set `model.kind` to `gpt`, or choose another task",
+                false => "set `model.kind` to `linear`, `mlp`, `cnn` or `vit`, or `data.task` to `language-model`",
+            };
+            self.broken(message, &["data.task", "model.kind"], next);
+        }
+        if !text && plan.data.tokenizer != TokenizerKind::Bytes {
+            let message = format!("`data.tokenizer` is for text, but `data.task` = {task}");
+            self.broken(message, &["data.tokenizer", "data.task"], "remove `tokenizer`");
+        }
+        if plan.data.task == TaskKind::Regression && plan.train.label_smoothing > 0.0 {
+            let message = "`train.label_smoothing` spreads classes, but `data.task` = \"regression\" has none";
+            self.broken(message, &["train.label_smoothing", "data.task"], "remove `label_smoothing`");
+        }
+        let Some(format) = plan.data.format else { return };
+        let pictures = matches!(format, Format::Idx | Format::Images);
+        if text != (format == Format::Text) || pictures && plan.data.task == TaskKind::Regression {
+            let message = format!("`data.format` = {} does not go with `data.task` = {task}", word(&format));
+            let next = "use `text` for language models, `idx` or `images` for classification, tables for it and for regression";
+            self.broken(message, &["data.format", "data.task"], next);
+        }
+    }
+
+    fn model(&mut self, plan: &Plan) {
+        match &plan.model {
+            ModelConfig::Linear(_) => {}
+            ModelConfig::Mlp(mlp) => {
+                if mlp.hidden.contains(&0) {
+                    self.broken("`model.hidden` has a layer of width 0", &["model.hidden"], "give positive widths");
+                }
+                self.below_one(&[("model.dropout", mlp.dropout)]);
+            }
+            ModelConfig::Cnn(cnn) => {
+                self.at_least_one(&[("model.depth", cnn.depth), ("model.width", cnn.width)]);
+                self.below_one(&[("model.dropout", cnn.dropout)]);
+            }
+            ModelConfig::Gpt(gpt) => {
+                self.transformer(gpt.layers, gpt.heads, gpt.width, gpt.dropout);
+                if gpt.kv_heads > 0 && !gpt.heads.is_multiple_of(gpt.kv_heads) {
+                    let message =
+                        format!("`model.kv_heads` = {} does not divide `model.heads` = {}", gpt.kv_heads, gpt.heads);
+                    self.broken(message, &["model.kv_heads", "model.heads"], "change one of the two");
+                }
+                let head = gpt.width.checked_div(gpt.heads).unwrap_or(0);
+                if gpt.position == PositionKind::Rope && gpt.width == head * gpt.heads && head % 2 == 1 {
+                    let message = format!(
+                        "`model.position` = \"rope\" turns pairs, but `model.width` = {} over `model.heads` = {} is odd: {head}",
+                        gpt.width, gpt.heads
+                    );
+                    self.broken(
+                        message,
+                        &["model.position", "model.width", "model.heads"],
+                        "make the head's width even",
+                    );
+                }
+            }
+            ModelConfig::Vit(vit) => {
+                self.at_least_one(&[("model.patch", vit.patch)]);
+                self.transformer(vit.layers, vit.heads, vit.width, vit.dropout);
+            }
+        }
+    }
+
+    fn transformer(&mut self, layers: usize, heads: usize, width: usize, dropout: f64) {
+        self.at_least_one(&[("model.layers", layers), ("model.heads", heads), ("model.width", width)]);
+        self.below_one(&[("model.dropout", dropout)]);
+        if heads > 0 && !width.is_multiple_of(heads) {
+            let message = format!("`model.heads` = {heads} does not divide `model.width` = {width}");
+            let next = format!("make `width` a multiple of {heads}, or change `heads`");
+            self.broken(message, &["model.heads", "model.width"], next);
+        }
+    }
+}
+
+/// A unit variant as it is written in a config, in quotes.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn kind(model: &ModelConfig) -> &'static str {
+    match model {
+        ModelConfig::Linear(_) => "linear",
+        ModelConfig::Mlp(_) => "mlp",
+        ModelConfig::Cnn(_) => "cnn",
+        ModelConfig::Gpt(_) => "gpt",
+        ModelConfig::Vit(_) => "vit",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,309 @@
+//! `--set key=value`: overrides merged into the tree.
+
+use serde_json::Value as Schema;
+use toml::Value;
+
+use super::{
+    fault::{Fault, Place},
+    schema,
+    suggest::nearest,
+    tree::{Data, Node, parse},
+};
+
+/// Merges one `key=value`, which is text number `text`, into `root`.
+///
+/// The value is TOML where it parses as TOML, else a bare string; a dotted key reaches into inline tables too.
+pub(super) fn apply(root: &mut Node, assignment: &str, text: usize) -> Result<(), Fault> {
+    let whole = Place { text, span: 0..assignment.len() };
+    let Some((path, value)) = assignment.split_once('=') else {
+        let fault =
+            Fault::new(format!("`--set {assignment}` has no `=`"), "write --set key=value, as in train.steps=100");
+        return Err(fault.mark(&whole, "no value"));
+    };
+    let parts = split(path, text);
+    if let Some((_, place)) = parts.iter().find(|(part, _)| part.is_empty()) {
+        let fault =
+            Fault::new(format!("`--set {assignment}` has an empty key"), "write a dotted key, as in train.steps=100");
+        return Err(fault.mark(place, "a key should be here"));
+    }
+    known(path.trim(), &parts)?;
+    let start = path.len() + 1;
+    let mut leaf = read_value(value);
+    replace(&mut leaf, &Place { text, span: start..assignment.len() });
+    insert(root, Some(schema::shared()), &parts, leaf);
+    Ok(())
+}
+
+/// The parts of a dotted key, each with its place.
+fn split(path: &str, text: usize) -> Vec<(String, Place)> {
+    let mut start = 0;
+    let part = |part: &str| {
+        let begin = start + part.len() - part.trim_start().len();
+        start += part.len() + 1;
+        let name = part.trim();
+        (name.to_string(), Place { text, span: begin..begin + name.len() })
+    };
+    path.split('.').map(part).collect()
+}
+
+/// Refuses a key that no config has, with the nearest one of all sections.
+fn known(path: &str, parts: &[(String, Place)]) -> Result<(), Fault> {
+    let keys = schema::keys();
+    // A key below a known plain value is left to the check of types, which says what the value should be.
+    if parts.len() > 1 && keys.iter().any(|key| path == key || path.starts_with(&format!("{key}.")) && !is_table(key)) {
+        return Ok(());
+    }
+    if keys.iter().any(|key| key == path) {
+        return Ok(());
+    }
+    let meant = meant(path, &keys);
+    let (label, next) = match meant {
+        Some(key) => (format!("did you mean `{key}`?"), format!("write --set {key}=...")),
+        None => (String::new(), "`kiln schema` lists every key".to_string()),
+    };
+    let fault = Fault::new(format!("unknown key `{path}` in --set"), next);
+    Err(match (parts.first(), parts.last()) {
+        (Some((_, first)), Some((_, last))) => {
+            fault.mark(&Place { text: first.text, span: first.span.start..last.span.end }, label)
+        }
+        _ => fault,
+    })
+}
+
+/// A slip within the section, a key of another section, or a slip anywhere.
+fn meant<'a>(path: &str, keys: &'a [String]) -> Option<&'a str> {
+    let (section, leaf) = path.rsplit_once('.').unwrap_or(("", path));
+    let parts = |key: &str| key.split('.').count();
+    let siblings = || keys.iter().filter_map(|key| Some((key.strip_prefix(section)?.strip_prefix('.')?, key.as_str())));
+    let slip = nearest(leaf, siblings().map(|(leaf, _)| leaf));
+    let sibling = siblings().find(|(leaf, _)| Some(*leaf) == slip).map(|(_, key)| key);
+    let elsewhere = || keys.iter().find(|key| key.ends_with(&format!(".{leaf}"))).map(String::as_str);
+    let like = || nearest(path, keys.iter().map(String::as_str).filter(|key| parts(key) == parts(path)));
+    sibling.or_else(like).or_else(elsewhere)
+}
+
+fn is_table(path: &str) -> bool {
+    let found = path.split('.').try_fold(schema::shared(), |schema, key| schema::child(schema, key));
+    found.is_some_and(|schema| schema.get("properties").is_some() || !schema::choices(schema).is_empty())
+}
+
+/// The value, as TOML or as a bare string.
+fn read_value(value: &str) -> Node {
+    let quoted = |value: &str| {
+        let mut node = Node::root();
+        node.data = Data::Leaf(Value::String(value.to_string()));
+        node
+    };
+    // A value with a line break could smuggle in further keys; it is a string.
+    let parsed = (!value.contains('\n')).then(|| parse(&format!("value = {value}"), 0).ok()).flatten();
+    parsed.and_then(|root| root.get("value").cloned()).unwrap_or_else(|| quoted(value.trim()))
+}
+
+/// Gives a value and everything in it one place: the right side of the flag.
+fn replace(node: &mut Node, place: &Place) {
+    node.key = place.clone();
+    node.value = place.clone();
+    match &mut node.data {
+        Data::Leaf(_) => {}
+        Data::Array(items) => items.iter_mut().for_each(|item| replace(item, place)),
+        Data::Table(entries) => entries.iter_mut().for_each(|(_, child)| replace(child, place)),
+    }
+}
+
+fn insert(node: &mut Node, schema: Option<&Schema>, parts: &[(String, Place)], mut leaf: Node) {
+    let Some(((name, place), rest)) = parts.split_first() else { return };
+    let Data::Table(entries) = &mut node.data else { return };
+    if schema.is_some_and(schema::is_one_key_of) {
+        entries.retain(|(key, _)| key == name); // data.source.path=x takes the place of { dataset = "y" }
+    }
+    let schema = schema.and_then(|schema| schema::child(schema, name));
+    let index = entries.iter().position(|(key, _)| key == name);
+    if rest.is_empty() {
+        leaf.key = place.clone();
+        match index.and_then(|index| entries.get_mut(index)) {
+            Some((_, old)) => *old = leaf,
+            None => entries.push((name.clone(), leaf)),
+        }
+        return;
+    }
+    let table = || Node { key: place.clone(), value: place.clone(), data: Data::Table(Vec::new()) };
+    if index.is_none() {
+        entries.push((name.clone(), table()));
+    }
+    if let Some((_, child)) = entries.iter_mut().find(|(key, _)| key == name) {
+        if !matches!(child.data, Data::Table(_)) {
+            *child = table();
+        }
+        insert(child, schema, rest, leaf);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{super::fault::shown as fault, *};
+
+    fn merged(source: &str, assignment: &str) -> Value {
+        let mut root = parse(source, 0).unwrap();
+        apply(&mut root, assignment, 1).unwrap();
+        root.to_value()
+    }
+
+    #[test]
+    fn values_are_toml_or_bare_strings() {
+        for (assignment, expected) in [
+            ("train.steps=100", "train.steps = 100"),
+            ("train.device=cuda:0", "train.device = 'cuda:0'"),
+            ("train.device = \"flex\"", "train.device = 'flex'"),
+            ("train.max_time=90m", "train.max_time = '90m'"),
+            ("optim.lr=1e-4", "optim.lr = 1e-4"),
+            ("optim.betas=[0.9, 0.99]", "optim.betas = [0.9, 0.99]"),
+            ("data.source={ path = \"a=b.txt\" }", "data.source = { path = 'a=b.txt' }"),
+            ("run.name=a\nb=1", "run.name = \"a\\nb=1\""),
+            ("run.name=", "run.name = ''"),
+        ] {
+            assert_eq!(merged("", assignment), expected.parse::<toml::Table>().unwrap().into(), "{assignment}");
+        }
+    }
+
+    #[test]
+    fn a_dotted_key_reaches_into_inline_tables() {
+        let source = "[optim]\nlr = 1.0\nschedule = { kind = 'linear', warmup = 3 }\n";
+        let expected = "[optim]\nlr = 1.0\nschedule = { kind = 'linear', warmup = 9 }\n";
+        assert_eq!(merged(source, "optim.schedule.warmup=9"), expected.parse::<toml::Table>().unwrap().into());
+    }
+
+    #[test]
+    fn one_source_takes_the_place_of_another() {
+        let expected: Value = "data.source.path = 'x.txt'".parse::<toml::Table>().unwrap().into();
+        assert_eq!(merged("data.source.dataset = 'sotu'", "data.source.path=x.txt"), expected);
+        let expected: Value = "data.tokenizer.bpe = 512".parse::<toml::Table>().unwrap().into();
+        assert_eq!(merged("data.tokenizer = 'char'", "data.tokenizer.bpe=512"), expected);
+    }
+
+    #[test]
+    fn no_equals_sign() {
+        let shown = fault(&[], &["train.steps"]);
+        assert_eq!(
+            shown,
+            r#"`--set train.steps` has no `=`
+ --> --set:1:1
+  |
+1 | train.steps
+  | ^^^^^^^^^^^ no value
+next: write --set key=value, as in train.steps=100"#
+        );
+    }
+
+    #[test]
+    fn an_empty_key() {
+        let shown = fault(&[], &["train.=3"]);
+        assert_eq!(
+            shown,
+            r#"`--set train.=3` has an empty key
+ --> --set:1:7
+  |
+1 | train.=3
+  |       ^ a key should be here
+next: write a dotted key, as in train.steps=100"#
+        );
+    }
+
+    #[test]
+    fn an_unknown_section() {
+        let shown = fault(&[], &["trian.steps=3"]);
+        assert_eq!(
+            shown,
+            r#"unknown key `trian.steps` in --set
+ --> --set:1:1
+  |
+1 | trian.steps=3
+  | ^^^^^^^^^^^ did you mean `train.steps`?
+next: write --set train.steps=..."#
+        );
+    }
+
+    #[test]
+    fn an_unknown_key() {
+        let shown = fault(&[], &["train.stpes=3"]);
+        assert_eq!(
+            shown,
+            r#"unknown key `train.stpes` in --set
+ --> --set:1:1
+  |
+1 | train.stpes=3
+  | ^^^^^^^^^^^ did you mean `train.steps`?
+next: write --set train.steps=..."#
+        );
+    }
+
+    #[test]
+    fn a_key_without_its_section() {
+        let shown = fault(&[], &["lr=3"]);
+        assert_eq!(
+            shown,
+            r#"unknown key `lr` in --set
+ --> --set:1:1
+  |
+1 | lr=3
+  | ^^ did you mean `optim.lr`?
+next: write --set optim.lr=..."#
+        );
+    }
+
+    #[test]
+    fn a_key_like_no_other() {
+        let shown = fault(&[], &["foo.bar=3"]);
+        assert_eq!(
+            shown,
+            r#"unknown key `foo.bar` in --set
+ --> --set:1:1
+  |
+1 | foo.bar=3
+  | ^^^^^^^
+next: `kiln schema` lists every key"#
+        );
+    }
+
+    #[test]
+    fn a_table_replaced_by_a_number() {
+        let shown = fault(&[], &["train=3"]);
+        assert_eq!(
+            shown,
+            r#"`train` must be a table, found an integer
+ --> --set:1:7
+  |
+1 | train=3
+  |       ^
+next: write it as in `{ accumulate = 1 }`"#
+        );
+    }
+
+    #[test]
+    fn a_number_replaced_by_a_table() {
+        let shown = fault(&[], &["train.steps.x=3"]);
+        assert_eq!(
+            shown,
+            r#"`train.steps` must be a non-negative integer, found a table
+ --> --set:1:7
+  |
+1 | train.steps.x=3
+  |       ^^^^^
+next: write it as in `1000`"#
+        );
+    }
+
+    #[test]
+    fn a_wrong_type() {
+        let shown = fault(&[], &["train.steps=many"]);
+        assert_eq!(
+            shown,
+            r#"`train.steps` must be a non-negative integer, found a string
+ --> --set:1:13
+  |
+1 | train.steps=many
+  |             ^^^^
+next: write it as in `1000`"#
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! The position-wise feed-forward part of a transformer's block.
+
+use burn::{
+    module::Module,
+    tensor::{Device, Tensor, activation},
+};
+
+use super::{Dropout, DropoutConfig, Linear, LinearConfig};
+
+/// GELU by tanh, `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` (Hendrycks and Gimpel 2016), as GPT-2 computes it.
+///
+/// Written as `x sigmoid(2u)`, which is the same: `(1 + tanh u) / 2 = sigmoid(2u)`, with fewer operations and no power.
+pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    const LINEAR: f64 = 1.595_769_121_605_731; // 2 sqrt(2/pi)
+    let slope = (x.clone() * x.clone()).mul_scalar(0.044715 * LINEAR).add_scalar(LINEAR);
+    x.clone() * activation::sigmoid(x * slope)
+}
+
+/// Builds a [`FeedForward`].
+#[derive(Debug, Clone)]
+pub struct FeedForwardConfig {
+    /// Width in and out.
+    pub width: usize,
+    /// Width between.
+    pub hidden: usize,
+    /// `silu(x gate) * (x up)` (SwiGLU, Shazeer 2020) instead of `gelu(x up)`.
+    pub gated: bool,
+    /// GELU by erf instead of tanh; means nothing when gated.
+    pub exact: bool,
+    /// Whether the linear layers have biases.
+    pub bias: bool,
+    /// Standard deviation of the weights into the hidden layer.
+    pub std: f64,
+    /// Standard deviation of the weights back into the residual stream.
+    pub output_std: f64,
+    /// Probability of zeroing an output while training.
+    pub dropout: f64,
+}
+
+impl FeedForwardConfig {
+    /// Draws the parameters on `device`.
+    pub fn init(&self, device: &Device) -> FeedForward {
+        let up = LinearConfig::new(self.width, self.hidden).bias(self.bias).normal(self.std);
+        let down = LinearConfig::new(self.hidden, self.width).bias(self.bias).normal(self.output_std);
+        FeedForward {
+            up: up.init(device),
+            gate: self.gated.then(|| up.init(device)),
+            down: down.init(device),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            exact: self.exact,
+        }
+    }
+}
+
+/// Two linear layers with a non-linearity between, or three with a gate.
+#[derive(Module, Debug)]
+pub struct FeedForward {
+    up: Linear,
+    gate: Option<Linear>,
+    down: Linear,
+    dropout: Dropout,
+    exact: bool,
+}
+
+impl FeedForward {
+    /// `[b, t, c]` to the same shape and dtype.
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let hidden = match &self.gate {
+            Some(gate) => activation::silu(gate.forward(x.clone())) * self.up.forward(x), // [b, t, hidden]
+            None if self.exact => activation::gelu(self.up.forward(x)),
+            None => gelu_tanh(self.up.forward(x)),
+        };
+        self.dropout.forward(self.down.forward(hidden)) // [b, t, c]
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gelu_matches_its_formula() {
+        let values = [-4.0f32, -1.0, -0.1, 0.0, 0.5, 1.0, 3.0];
+        let x = Tensor::<1>::from_data(values, &Device::flex());
+        let found = gelu_tanh(x).into_data().try_to_vec::<f32>().unwrap();
+        for (x, found) in values.iter().map(|&x| f64::from(x)).zip(found) {
+            let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
+            assert!((0.5 * x * (1.0 + inner.tanh()) - f64::from(found)).abs() < 1e-6, "gelu({x}) = {found}");
+        }
+    }
+
+    #[test]
+    fn a_gate_adds_a_third_matrix() {
+        let config = FeedForwardConfig {
+            width: 4,
+            hidden: 6,
+            gated: true,
+            exact: false,
+            bias: false,
+            std: 0.02,
+            output_std: 0.02,
+            dropout: 0.0,
+        };
+        let device = Device::flex();
+        let layer = config.init(&device);
+        assert_eq!(layer.num_params(), 3 * 4 * 6);
+        assert_eq!(layer.forward(Tensor::ones([2, 3, 4], &device)).dims(), [2, 3, 4]);
+    }
+}

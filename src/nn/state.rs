@@ -1,0 +1,405 @@
+//! A module's tensors by dotted path: read to the host, written back strictly, hashed.
+
+use std::collections::BTreeSet;
+
+use burn::{
+    module::{Module, ModuleMapper, ModuleVisitor, Param},
+    prelude::{Bool, Int, Tensor},
+    tensor::{DType, TensorData},
+};
+
+use super::Tensors;
+use crate::error::{Error, Result};
+
+/// Mismatches named in one error; the rest are counted.
+const NAMED: usize = 5;
+
+/// Where a traversal of a module stands: the dotted path, and the structs that hold it.
+///
+/// An enum's variant adds no segment, so `Model::Gpt(gpt)` has the paths of `gpt`.
+#[derive(Debug, Default)]
+pub struct ModulePath {
+    segments: Vec<String>,
+    structs: Vec<String>,
+}
+
+impl ModulePath {
+    /// Follows [`ModuleVisitor::enter_module`] (or the mapper's).
+    pub fn enter(&mut self, name: &str, container: &str) {
+        if let Some(owner) = container.strip_prefix("Struct:") {
+            self.structs.push(owner.to_string());
+        }
+        if !container.starts_with("Enum:") {
+            self.segments.push(name.to_string());
+        }
+    }
+
+    /// Follows [`ModuleVisitor::exit_module`] (or the mapper's).
+    pub fn exit(&mut self, container: &str) {
+        if container.starts_with("Struct:") {
+            self.structs.pop();
+        }
+        if !container.starts_with("Enum:") {
+            self.segments.pop();
+        }
+    }
+
+    /// The segments joined by dots: `blocks.0.attention.qkv.weight`.
+    pub fn dotted(&self) -> String {
+        self.segments.join(".")
+    }
+
+    /// The segments, outermost first; the last one names the parameter.
+    pub fn segments(&self) -> &[String] {
+        &self.segments
+    }
+
+    /// The type name of the struct that holds the parameter, such as `Linear`; empty outside any struct.
+    pub fn owner(&self) -> &str {
+        self.structs.last().map_or("", String::as_str)
+    }
+}
+
+/// The error of tensors that do not fit: how many mismatches, the first five named, and what to do.
+pub(crate) fn mismatch(what: &str, problems: &[String], next: &str) -> Error {
+    let named = problems.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
+    let more = match problems.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        n => format!("; and {n} more"),
+    };
+    let count = if problems.len() == 1 { "1 mismatch".into() } else { format!("{} mismatches", problems.len()) };
+    Error::input(format!("{what} ({count}): {named}{more}")).next(next)
+}
+
+/// Why `data` can't become a tensor of `shape`, if it can't.
+pub(crate) fn misfit(path: &str, data: &TensorData, shape: &[usize]) -> Option<String> {
+    let found = data.shape().to_vec();
+    if found != shape {
+        return Some(format!("`{path}` has shape {found:?} where {shape:?} is needed"));
+    }
+    (!data.dtype().is_float()).then(|| format!("`{path}` holds {:?} where floats are needed", data.dtype()))
+}
+
+/// Reads all float parameters and running buffers of `module` to the host as f32, by dotted path.
+///
+/// # Errors
+/// A device that fails to answer; an integer or boolean parameter, which has no place in [`Tensors`].
+pub fn tensors_of<M: Module>(module: &M) -> Result<Tensors> {
+    // BatchNorm's running statistics lag by one update until `valid` folds the pending one in.
+    let module = module.valid();
+    let mut reader = Reader { path: ModulePath::default(), tensors: Ok(Tensors::new()) };
+    module.visit(&mut reader);
+    reader.tensors
+}
+
+struct Reader {
+    path: ModulePath,
+    tensors: Result<Tensors>,
+}
+
+impl Reader {
+    fn refuse(&mut self, kind: &str) {
+        if self.tensors.is_ok() {
+            self.tensors = Err(not_float(&self.path.dotted(), kind));
+        }
+    }
+}
+
+fn not_float(path: &str, kind: &str) -> Error {
+    Error::failed(format!("the module's `{path}` is {kind} parameter, and only float parameters can be saved"))
+}
+
+impl ModuleVisitor for Reader {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Ok(tensors) = &mut self.tensors else { return };
+        let path = self.path.dotted();
+        match param.transform_for_save().into_value().try_into_data_dtype(DType::F32) {
+            Ok(data) => {
+                tensors.insert(path, data);
+            }
+            Err(e) => self.tensors = Err(Error::failed(format!("cannot read `{path}` from the device: {e}"))),
+        }
+    }
+
+    fn visit_int<const D: usize>(&mut self, _param: &Param<Tensor<D, Int>>) {
+        self.refuse("an integer");
+    }
+
+    fn visit_bool<const D: usize>(&mut self, _param: &Param<Tensor<D, Bool>>) {
+        self.refuse("a boolean");
+    }
+}
+
+/// Replaces every float parameter and running buffer of `module` by the tensor of its path, on its own device.
+///
+/// Parameter ids, `require_grad` and the checkpointing strategy stay. Nothing is replaced unless all fits. Running
+/// buffers are shared between a module and its clones, so a clone's are replaced as well.
+///
+/// # Errors
+/// Names that are missing or that the module lacks, and shapes that differ, all in one error.
+pub fn load_tensors<M: Module>(module: M, tensors: &Tensors) -> Result<M> {
+    let mut check =
+        Check { path: ModulePath::default(), tensors, seen: BTreeSet::new(), problems: vec![], lazy: false };
+    module.visit(&mut check);
+    let unexpected = tensors.keys().filter(|name| !check.seen.contains(*name));
+    check.problems.extend(unexpected.map(|name| format!("`{name}` is not in the model")));
+    if !check.problems.is_empty() {
+        let next = "load them with the config that they were saved with";
+        return Err(mismatch("the saved tensors do not fit the model", &check.problems, next));
+    }
+    if !check.lazy {
+        // Folds pending running statistics in, which would otherwise replace the loaded ones at the next step.
+        // A module with uninitialised parameters has none.
+        drop(module.valid());
+    }
+    let mut writer = Writer { path: ModulePath::default(), tensors, failed: None };
+    let module = module.map(&mut writer);
+    writer.failed.map_or(Ok(module), Err)
+}
+
+struct Check<'a> {
+    path: ModulePath,
+    tensors: &'a Tensors,
+    seen: BTreeSet<String>,
+    problems: Vec<String>,
+    /// Some parameter is not initialised yet.
+    lazy: bool,
+}
+
+impl ModuleVisitor for Check<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let path = self.path.dotted();
+        self.lazy |= !param.is_initialized();
+        match self.tensors.get(&path) {
+            None => self.problems.push(format!("`{path}` is missing")),
+            Some(data) => self.problems.extend(misfit(&path, data, &param.lazy_shape().to_vec())),
+        }
+        self.seen.insert(path);
+    }
+
+    fn visit_int<const D: usize>(&mut self, _param: &Param<Tensor<D, Int>>) {
+        self.problems.push(format!("the model's `{}` is an integer parameter", self.path.dotted()));
+    }
+
+    fn visit_bool<const D: usize>(&mut self, _param: &Param<Tensor<D, Bool>>) {
+        self.problems.push(format!("the model's `{}` is a boolean parameter", self.path.dotted()));
+    }
+}
+
+struct Writer<'a> {
+    path: ModulePath,
+    tensors: &'a Tensors,
+    failed: Option<Error>,
+}
+
+impl ModuleMapper for Writer<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
+    }
+
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let path = self.path.dotted();
+        let Some(data) = self.tensors.get(&path) else { return param };
+        match data.clone().try_cast(DType::F32) {
+            Ok(data) => {
+                let id = param.id;
+                let tensor = Tensor::from_data(data, (&param.lazy_device(), DType::F32));
+                param.transform_for_load(tensor, id)
+            }
+            Err(e) => {
+                self.failed = Some(Error::failed(format!("cannot convert `{path}` to f32: {e}")));
+                param
+            }
+        }
+    }
+}
+
+/// A blake3 of all names, types, shapes and bytes, in hexadecimal.
+pub fn hash_of(tensors: &Tensors) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let mut field = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    for (name, data) in tensors {
+        field(name.as_bytes());
+        field(format!("{:?}{:?}", data.dtype(), data.shape().to_vec()).as_bytes());
+        field(data.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+/// Bytes of all values.
+pub fn num_bytes(tensors: &Tensors) -> u64 {
+    tensors.values().map(|data| data.as_bytes().len() as u64).sum()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use burn::{nn, tensor::Device};
+
+    use super::*;
+    use crate::error::Kind;
+
+    #[derive(Module, Debug)]
+    struct Block {
+        project: nn::Linear,
+        norm: nn::BatchNorm,
+    }
+
+    #[derive(Module, Debug)]
+    struct Net {
+        blocks: Vec<Block>,
+        head: Option<Head>,
+    }
+
+    #[derive(Module, Debug)]
+    enum Head {
+        Dense(nn::Linear),
+    }
+
+    fn net(width: usize, device: &Device) -> Net {
+        let block = || Block {
+            project: nn::LinearConfig::new(3, width).init(device),
+            norm: nn::BatchNormConfig::new(width).init(device),
+        };
+        Net {
+            blocks: vec![block(), block()],
+            head: Some(Head::Dense(nn::LinearConfig::new(width, 2).with_bias(false).init(device))),
+        }
+    }
+
+    fn forward(net: &Net, x: Tensor<2>) -> Tensor<2> {
+        let y = net.blocks.iter().fold(None, |sum: Option<Tensor<2>>, b| {
+            let y = b.norm.forward(b.project.forward(x.clone()));
+            Some(sum.map_or(y.clone(), |s| s + y))
+        });
+        match &net.head {
+            Some(Head::Dense(dense)) => dense.forward(y.unwrap()),
+            None => y.unwrap(),
+        }
+    }
+
+    fn input(device: &Device) -> Tensor<2> {
+        Tensor::from_data([[0.1, 0.7, -0.3], [1.0, -2.0, 0.5], [0.2, 0.2, 0.9]], device)
+    }
+
+    #[test]
+    fn names_are_paths_without_enum_variants() {
+        let names: Vec<_> = tensors_of(&net(4, &Device::flex())).unwrap().into_keys().collect();
+        let block = |i: usize| {
+            ["norm.beta", "norm.gamma", "norm.running_mean", "norm.running_var", "project.bias", "project.weight"]
+                .map(|n| format!("blocks.{i}.{n}"))
+        };
+        let mut expected: Vec<_> = block(0).into_iter().chain(block(1)).collect();
+        expected.push("head.weight".into());
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_round_trip_keeps_every_bit_and_the_graph() {
+        let device = Device::flex().autodiff();
+        let mut tensors = tensors_of(&net(4, &device)).unwrap();
+        let odd = [f32::from_bits(0x7fc0_1234), f32::NEG_INFINITY, -0.0, f32::from_bits(1)];
+        tensors.insert("blocks.1.project.bias".into(), TensorData::new(odd.to_vec(), [4]));
+        let model = net(4, &device);
+        let id = model.blocks[1].project.weight.id;
+        let loaded = load_tensors(model, &tensors).unwrap();
+        assert_eq!(hash_of(&tensors_of(&loaded).unwrap()), hash_of(&tensors));
+        assert_eq!(num_bytes(&tensors), 4 * (2 * (3 * 4 + 5 * 4) + 4 * 2));
+        assert_eq!(loaded.blocks[1].project.weight.id, id);
+        assert!(loaded.blocks[1].project.weight.is_require_grad());
+        assert!(!loaded.blocks[0].norm.running_mean.value().is_require_grad());
+        let frozen = load_tensors(loaded.no_grad(), &tensors).unwrap();
+        assert!(!frozen.blocks[1].project.weight.is_require_grad());
+    }
+
+    #[test]
+    fn running_statistics_are_current_and_a_load_replaces_pending_ones() {
+        let device = Device::flex().autodiff();
+        let model = net(4, &device);
+        let before = tensors_of(&model).unwrap();
+        let _ = forward(&model, input(&device));
+        let after = tensors_of(&model).unwrap();
+        assert_ne!(before["blocks.0.norm.running_mean"], after["blocks.0.norm.running_mean"]);
+        let _ = forward(&model, input(&device));
+        let model = load_tensors(model, &after).unwrap();
+        let _ = model.valid();
+        assert_eq!(tensors_of(&model).unwrap(), after);
+    }
+
+    #[test]
+    fn the_checkpointing_strategy_survives() {
+        let device = Device::flex().autodiff().gradient_checkpointing();
+        let model = net(4, &device);
+        let strategy = model.blocks[0].project.weight.val().gradient_checkpointing_strategy();
+        let tensors = tensors_of(&model).unwrap();
+        let model = load_tensors(model, &tensors).unwrap();
+        assert_eq!(model.blocks[0].project.weight.val().gradient_checkpointing_strategy(), strategy);
+        let _ = forward(&model, input(&device)).sum().backward();
+    }
+
+    #[test]
+    fn every_mismatch_is_in_one_error() {
+        let device = Device::flex();
+        let mut tensors = tensors_of(&net(4, &device)).unwrap();
+        tensors.remove("head.weight");
+        tensors.insert("blocks.2.project.weight".into(), TensorData::new(vec![0f32], [1]));
+        tensors.insert("blocks.0.project.bias".into(), TensorData::new(vec![0f32; 3], [3]));
+        let error = load_tensors(net(4, &device), &tensors).unwrap_err();
+        assert_eq!(error.kind(), Kind::Input);
+        let text = error.to_string();
+        assert!(text.contains("(3 mismatches)"), "{text}");
+        assert!(text.contains("`head.weight` is missing"), "{text}");
+        assert!(text.contains("`blocks.2.project.weight` is not in the model"), "{text}");
+        assert!(text.contains("`blocks.0.project.bias` has shape [3] where [4] is needed"), "{text}");
+        let many = load_tensors(net(5, &device), &tensors_of(&net(4, &device)).unwrap()).unwrap_err().to_string();
+        assert!(many.contains("(13 mismatches)") && many.contains("and 8 more"), "{many}");
+    }
+
+    #[derive(Module, Debug)]
+    struct Counter {
+        steps: Param<Tensor<1, Int>>,
+    }
+
+    #[test]
+    fn an_integer_parameter_is_refused_not_lost() {
+        let steps = Tensor::from_data([1, 2], &Device::flex());
+        let counter = Counter { steps: Param::initialized(burn::module::ParamId::new(), steps) };
+        assert!(tensors_of(&counter).unwrap_err().to_string().contains("`steps` is an integer parameter"));
+        assert!(load_tensors(counter, &Tensors::new()).is_err());
+    }
+
+    #[test]
+    fn the_hash_covers_names_shapes_and_values() {
+        let one = |name: &str, shape: [usize; 2], v: f32| {
+            hash_of(&Tensors::from([(name.to_string(), TensorData::new(vec![v; 4], shape))]))
+        };
+        let base = one("a", [1, 4], 1.0);
+        assert_eq!(base, one("a", [1, 4], 1.0));
+        for other in [one("b", [1, 4], 1.0), one("a", [4, 1], 1.0), one("a", [1, 4], 1.5)] {
+            assert_ne!(base, other);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! A task's metrics, accumulated batch by batch over a split; uneven last batches count by their rows.
+
+use std::collections::BTreeMap;
+
+use burn::{prelude::*, tensor::activation};
+use serde::Serialize;
+
+use super::{Targets, Task};
+use crate::{
+    data::{TargetSchema, TaskKind},
+    error::{Error, Result},
+    metric::{Classification, Language, Regression},
+};
+
+/// Everything that an evaluation found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Scalars by name; `loss` is always among them.
+    pub metrics: BTreeMap<String, f64>,
+    /// Tables such as the confusion matrix, as the metric defines them.
+    pub detail: serde_json::Value,
+    /// Targets that were judged: tokens or rows.
+    pub count: u64,
+}
+
+impl Report {
+    /// Mean loss a target: nats, or squared error.
+    pub fn loss(&self) -> f64 {
+        self.metrics.get("loss").copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// Accumulates one split.
+pub struct Meter {
+    metric: Metric,
+    count: u64,
+}
+
+enum Metric {
+    Language { metric: Language, bytes_per_token: Option<f64> },
+    Classification(Classification),
+    Regression { metric: Regression, names: Vec<String> },
+}
+
+impl Meter {
+    pub(super) fn new(task: &Task) -> Self {
+        let metric = match (task.kind(), &task.schema().target) {
+            (TaskKind::Classification, TargetSchema::Classes { names }) => {
+                Metric::Classification(Classification::new(names.len()))
+            }
+            (TaskKind::Regression, TargetSchema::Values { names }) => {
+                Metric::Regression { metric: Regression::new(names.len()), names: names.clone() }
+            }
+            _ => Metric::Language { metric: Language::new(), bytes_per_token: task.schema().bytes_per_token },
+        };
+        Self { metric, count: 0 }
+    }
+
+    /// Adds a batch: `outputs` `[n, v]` and its targets, `valid` of which count.
+    pub fn add(&mut self, outputs: Tensor<2>, targets: Targets, valid: usize) -> Result<()> {
+        match (&mut self.metric, targets) {
+            (Metric::Language { metric, bytes_per_token }, Targets::Classes(ids)) => {
+                let loss = kiln_kernels::cross_entropy(outputs, ids, 0.0);
+                let nats = f64::from(host::<1>(loss)?.first().copied().unwrap_or(f32::NAN));
+                let bytes = bytes_per_token.map_or(0.0, |bytes| bytes * valid as f64);
+                metric.add(nats, valid as u64, bytes.round() as u64);
+            }
+            (Metric::Classification(metric), Targets::Classes(ids)) => {
+                let probabilities = host(activation::softmax(outputs, 1))?;
+                let ids: Vec<i32> = ids.try_into_vec_as().map_err(read_error)?;
+                let ids: Vec<u32> = ids.into_iter().filter_map(|id| u32::try_from(id).ok()).collect();
+                metric.add(&probabilities, &ids)?;
+            }
+            (Metric::Regression { metric, .. }, Targets::Values(values)) => {
+                metric.add(&host(outputs)?, &host(values)?)?;
+            }
+            _ => return Err(Error::failed("the targets of a batch are not of its task's kind")),
+        }
+        self.count += valid as u64;
+        Ok(())
+    }
+
+    /// The metrics over everything that was added.
+    ///
+    /// # Errors
+    /// When nothing was added.
+    pub fn finish(self) -> Result<Report> {
+        let count = self.count;
+        if count == 0 {
+            return Err(Error::input("the split to evaluate is empty").next("raise `data.holdout`, or evaluate another"));
+        }
+        let (mut metrics, detail) = match self.metric {
+            Metric::Language { metric, .. } => {
+                let report = metric.finish();
+                (report.metrics(), to_json(&report)?)
+            }
+            Metric::Classification(metric) => {
+                let report = metric.finish();
+                (report.metrics(), to_json(&report)?)
+            }
+            Metric::Regression { metric, names } => {
+                let report = metric.finish();
+                (report.metrics(), serde_json::json!({ "targets": names, "report": to_json(&report)? }))
+            }
+        };
+        // What training minimises goes by one name in every task.
+        if let Some(&loss) = metrics.get("log_loss").or(metrics.get("mse")) {
+            metrics.insert("loss".into(), loss);
+        }
+        Ok(Report { metrics, detail, count })
+    }
+}
+
+fn to_json(report: &impl Serialize) -> Result<serde_json::Value> {
+    serde_json::to_value(report).map_err(|e| Error::failed(format!("cannot write the metrics as JSON: {e}")))
+}
+
+/// Reads a float tensor back to the host.
+pub(crate) fn host<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>> {
+    tensor.try_into_vec_as().map_err(read_error)
+}
+
+fn read_error(error: impl std::fmt::Display) -> Error {
+    Error::failed(format!("the device failed while computing: {error}"))
+        .next("try a smaller `train.batch`, or another --device")
+}

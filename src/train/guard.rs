@@ -1,0 +1,125 @@
+//! The guard: judges a step's loss and gradient norm before the weights move.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{GuardConfig, OnFault};
+
+/// What to do with a step.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Move the weights.
+    Apply,
+    /// Leave the weights as they are.
+    Skip(String),
+    /// Go back to the last good checkpoint.
+    Rollback(String),
+    /// Stop the run.
+    Halt(String),
+}
+
+/// The recent losses that a spike is judged against; travels in the checkpoint.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Guard {
+    recent: VecDeque<f64>,
+    in_a_row: usize,
+}
+
+/// Losses before the mean and deviation mean anything.
+const FEWEST: usize = 10;
+
+impl Guard {
+    /// Judges one step. Only losses of applied steps enter the recent window.
+    pub fn judge(&mut self, config: &GuardConfig, loss: f64, norm: f64) -> Verdict {
+        let fault = self.fault(config, loss, norm);
+        let Some((policy, why)) = fault else {
+            self.in_a_row = 0;
+            self.recent.push_back(loss);
+            while self.recent.len() > config.window.max(FEWEST) {
+                self.recent.pop_front();
+            }
+            return Verdict::Apply;
+        };
+        self.in_a_row += 1;
+        if self.in_a_row > config.max_faults {
+            return Verdict::Halt(format!("{why}, the {} fault in a row", ordinal(self.in_a_row)));
+        }
+        match policy {
+            OnFault::Halt => Verdict::Halt(why),
+            OnFault::Skip => Verdict::Skip(why),
+            OnFault::Rollback => Verdict::Rollback(why),
+        }
+    }
+
+    /// A roll-back does not forget how many faults came in a row, or it would never give up.
+    pub fn keep_faults_of(&mut self, other: &Guard) {
+        self.in_a_row = other.in_a_row;
+    }
+
+    fn fault(&self, config: &GuardConfig, loss: f64, norm: f64) -> Option<(OnFault, String)> {
+        if !loss.is_finite() {
+            return Some((config.non_finite, format!("the loss is {loss}")));
+        }
+        if !norm.is_finite() {
+            return Some((config.non_finite, format!("the gradient norm is {norm}")));
+        }
+        if config.spike_z <= 0.0 || self.recent.len() < FEWEST {
+            return None;
+        }
+        let n = self.recent.len() as f64;
+        let mean = self.recent.iter().sum::<f64>() / n;
+        let deviation = (self.recent.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
+        let z = (loss - mean) / deviation.max(f64::EPSILON);
+        (z > config.spike_z)
+            .then(|| (config.spike, format!("the loss {loss:.4} is {z:.1} deviations above its recent mean {mean:.4}")))
+    }
+}
+
+fn ordinal(n: usize) -> String {
+    let ending = match (n % 10, n % 100) {
+        (1, r) if r != 11 => "st",
+        (2, r) if r != 12 => "nd",
+        (3, r) if r != 13 => "rd",
+        _ => "th",
+    };
+    format!("{n}{ending}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> GuardConfig {
+        GuardConfig { spike_z: 4.0, max_faults: 2, non_finite: OnFault::Rollback, ..GuardConfig::default() }
+    }
+
+    #[test]
+    fn a_number_that_is_none_never_passes() {
+        let mut guard = Guard::default();
+        assert!(matches!(guard.judge(&config(), f64::NAN, 1.0), Verdict::Rollback(_)));
+        assert!(matches!(guard.judge(&config(), 1.0, f64::INFINITY), Verdict::Rollback(_)));
+        assert!(matches!(guard.judge(&config(), f64::NAN, 1.0), Verdict::Halt(why) if why.contains("3rd")));
+    }
+
+    #[test]
+    fn a_good_step_ends_a_row_of_faults() {
+        let mut guard = Guard::default();
+        for _ in 0..5 {
+            assert!(matches!(guard.judge(&config(), f64::NAN, 1.0), Verdict::Rollback(_)));
+            assert_eq!(guard.judge(&config(), 1.0, 1.0), Verdict::Apply);
+        }
+    }
+
+    #[test]
+    fn a_spike_is_judged_against_the_recent_losses_and_never_joins_them() {
+        let mut guard = Guard::default();
+        for i in 0..20 {
+            assert_eq!(guard.judge(&config(), 2.0 + 0.01 * f64::from(i % 3), 1.0), Verdict::Apply);
+        }
+        let before = guard.recent.clone();
+        assert!(matches!(guard.judge(&config(), 3.0, 1.0), Verdict::Skip(_)));
+        assert_eq!(guard.recent, before);
+        assert_eq!(guard.judge(&config(), 2.01, 1.0), Verdict::Apply);
+    }
+}

@@ -1,0 +1,129 @@
+//! What the loop writes into the journal.
+
+use std::{path::Path, time::Duration};
+
+use super::{Reason, Run, StepReport};
+use crate::{
+    data::Split,
+    error::Result,
+    task::Report,
+    track::{Event, Journal},
+};
+
+/// The run's journal, in the loop's words.
+pub struct Record {
+    journal: Journal,
+    every: u64,
+    seconds: f64,
+}
+
+impl Record {
+    /// Opens the journal for a run that goes on from `step`; later lines are set aside.
+    pub fn open(path: &Path, step: u64, every: u64, seconds: f64) -> Result<Self> {
+        Ok(Self { journal: Journal::open(path, step)?, every: every.max(1), seconds })
+    }
+
+    /// The run begins.
+    pub fn started(&mut self, run: &super::Setup, params: u64) -> Result<()> {
+        self.journal.append(&Event::Started {
+            time: std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
+            version: env!("CARGO_PKG_VERSION").into(),
+            device: run.opened.spec.clone(),
+            params,
+            plan_hash: run.plan.hash()?,
+            dataset: run.dataset.fingerprint().into(),
+        })
+    }
+
+    /// The run goes on.
+    pub fn resumed(&mut self, step: u64, from: &Path, device: &str) -> Result<()> {
+        self.journal.append(&Event::Resumed { step, from: from.display().to_string(), device: device.into() })
+    }
+
+    /// The first step of this process, which compiles and tunes kernels, took this long.
+    pub fn compiled(&mut self, took: Duration) -> Result<()> {
+        self.journal.append(&Event::Compiled { seconds: took.as_secs_f64() })
+    }
+
+    /// A step whose weights moved.
+    pub fn step(&mut self, report: &StepReport, took: Duration) -> Result<()> {
+        self.seconds += took.as_secs_f64();
+        let step = report.step + 1;
+        if !step.is_multiple_of(self.every) {
+            return Ok(());
+        }
+        self.journal.append(&Event::Step {
+            step,
+            epoch: report.epoch,
+            loss: report.loss,
+            lr: report.lr,
+            norm: report.norm,
+            rate: report.valid as f64 / took.as_secs_f64().max(1e-9),
+            seconds: self.seconds,
+            batch: report.batch_id(),
+        })
+    }
+
+    /// A step whose weights did not move.
+    pub fn skipped(&mut self, report: &StepReport, why: &str) -> Result<()> {
+        self.fault(report, why, "skip")
+    }
+
+    /// A step that led back to the last good checkpoint.
+    pub fn rolled_back(&mut self, report: &StepReport, why: &str) -> Result<()> {
+        self.fault(report, why, "rollback")
+    }
+
+    /// A step that stopped the run.
+    pub fn halted(&mut self, report: &StepReport, why: &str) -> Result<()> {
+        self.fault(report, why, "halt")
+    }
+
+    fn fault(&mut self, report: &StepReport, why: &str, action: &str) -> Result<()> {
+        self.journal.append(&Event::Fault {
+            step: report.step + 1,
+            reason: why.into(),
+            action: action.into(),
+            rows: report.rows.clone(),
+            loss: report.loss,
+            norm: report.norm,
+        })
+    }
+
+    /// Forgets what comes after `step`, which the run lives through again.
+    pub fn rewind(&mut self, step: u64, seconds: f64) -> Result<()> {
+        self.seconds = seconds;
+        self.journal.rewind(step)
+    }
+
+    /// An evaluation.
+    pub fn eval(&mut self, step: u64, split: Split, report: &Report) -> Result<()> {
+        self.journal.append(&Event::Eval { step, split: split.to_string(), metrics: report.metrics.clone() })
+    }
+
+    /// A checkpoint.
+    pub fn saved(&mut self, step: u64, path: &Path) -> Result<()> {
+        self.journal.append(&Event::Saved { step, path: path.display().to_string() })
+    }
+
+    /// The run stops.
+    pub fn finish(&mut self, step: u64, reason: Reason, seconds: f64) -> Result<()> {
+        self.journal.append(&Event::Finished { step, reason: reason.to_string(), seconds })
+    }
+}
+
+impl Run {
+    /// What is known of a step before its batch is drawn.
+    pub(super) fn facts(&self) -> StepReport {
+        let optim = &self.setup.plan.optim;
+        let step = self.state.step;
+        StepReport {
+            step,
+            epoch: self.state.position as f64 / self.setup.dataset.len(Split::Train).max(1) as f64,
+            lr: optim.lr * optim.schedule.factor(optim.lr, step, self.steps),
+            ..StepReport::default()
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What every verb needs before it can do anything with a model: the device, the data and the task.
+
+use burn::{prelude::*, tensor::FloatDType};
+
+use crate::{
+    config::{Plan, Precision},
+    data::{self, Dataset},
+    device::{DeviceSpec, Opened},
+    error::{Error, Result},
+    model::Model,
+    task::Task,
+};
+
+/// A resolved plan with its device opened and its data prepared.
+pub struct Setup {
+    /// The plan.
+    pub plan: Plan,
+    /// The device's name and spec.
+    pub opened: Opened,
+    /// The device without autodiff.
+    pub device: Device,
+    /// The device that records a graph.
+    pub autodiff: Device,
+    /// The number format of activations.
+    pub compute: FloatDType,
+    /// The prepared data.
+    pub dataset: Dataset,
+    /// The task.
+    pub task: Task,
+}
+
+impl Setup {
+    /// Opens the device and prepares the data, telling `progress` what takes long.
+    pub fn new(plan: Plan, progress: &dyn Fn(&str)) -> Result<Self> {
+        let opened = DeviceSpec::parse(&plan.train.device)?.open()?;
+        let compute = compute_dtype(plan.train.precision, &opened)?;
+        let dataset = data::prepare(&plan.data, &plan.base, plan.run.seed, progress)?;
+        let task = Task::new(plan.data.task, dataset.schema(), plan.train.label_smoothing)?;
+        let device = opened.device.clone();
+        let mut autodiff = device.clone().autodiff();
+        if plan.train.gradient_checkpointing {
+            autodiff = autodiff.gradient_checkpointing();
+        }
+        Ok(Self { plan, opened, device, autodiff, compute, dataset, task })
+    }
+
+    /// A model with the initial weights that the seed gives, on the device that records a graph.
+    pub fn model(&self) -> Result<Model> {
+        self.autodiff.seed(self.plan.run.seed);
+        self.plan.model.init(&self.task.signature(), &self.autodiff)
+    }
+
+    /// Number of the model's learned parameters.
+    pub fn parameters(&self) -> u64 {
+        self.plan.model.count(&self.task.signature())
+    }
+}
+
+/// The dtype of activations; a device without it is the user's to change, never silently cast.
+fn compute_dtype(precision: Precision, opened: &Opened) -> Result<FloatDType> {
+    let dtype = match precision {
+        Precision::F32 => FloatDType::F32,
+        Precision::Bf16 => FloatDType::BF16,
+    };
+    if !opened.device.supports_dtype(dtype) {
+        return Err(Error::input(format!("`train.precision` = \"bf16\": {} has no bf16 arithmetic", opened.name))
+            .next("set `train.precision` to \"f32\", or choose a device that `kiln devices` lists with bf16"));
+    }
+    Ok(dtype)
+}
