@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 pub use http::url;
 pub(crate) use manifest::nearest;
-pub use manifest::{Client, DataSet, Member, list};
+use manifest::{Client, DataSet};
+pub use manifest::{Listed, list};
 
 use super::Format;
 use crate::error::{Error, IoContext, Result};
@@ -61,7 +62,7 @@ fn named_in(set: &DataSet, downloads: &Path, progress: &dyn Fn(&str)) -> Result<
     // The folder's name holds the recipe's fingerprint, and it only appears whole: to be there is to be complete.
     let folder = downloads.join(format!("{}-{}", set.name, fingerprint(set)));
     if !folder.is_dir() {
-        progress(&format!("fetching {} ({}, {})", set.name, set.recipe(), size(set.bytes())));
+        progress(&format!("fetching {} ({}, {})", set.name, set.recipe(), set.size()));
         bring(set, downloads, &folder)?;
     }
     let entries = folder.read_dir().io("read", &folder)?;
@@ -107,14 +108,6 @@ fn fingerprint(set: &DataSet) -> String {
         hasher.update(part.as_bytes()).update(b"\n");
     }
     hasher.finalize().to_hex().chars().take(12).collect()
-}
-
-/// Bytes for people: `30.9 MB`.
-fn size(bytes: u64) -> String {
-    match bytes {
-        1_000_000.. => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} kB", bytes as f64 / 1e3),
-    }
 }
 
 #[cfg(test)]
