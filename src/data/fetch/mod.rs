@@ -33,17 +33,9 @@ pub struct Fetched {
     pub target: Vec<String>,
 }
 
-/// Where downloads are kept: `downloads` under `KILN_CACHE`, else under `kiln` in `XDG_CACHE_HOME` or `~/.cache`.
+/// Where downloads are kept: `downloads` in the user's cache folder, which `KILN_CACHE` overrides.
 pub fn downloads_dir() -> Result<PathBuf> {
-    let folder = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let root = folder("KILN_CACHE")
-        .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("kiln")))
-        .or_else(|| folder("HOME").map(|home| home.join(".cache/kiln")));
-    let root = root.ok_or_else(|| {
-        Error::input("there is no place for downloads: neither KILN_CACHE nor HOME is set")
-            .next("set KILN_CACHE to a folder")
-    })?;
-    Ok(root.join("downloads"))
+    Ok(super::cache_root(None)?.join("downloads"))
 }
 
 /// Brings the data set `name`, once; a later call finds it in place.
