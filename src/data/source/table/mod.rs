@@ -95,6 +95,9 @@ pub fn read_features(
     Ok(rows)
 }
 
+/// Takes one row's place, features and target cells.
+type EachRow<'a> = dyn FnMut(Place<'_>, &[f32], &[Cell<'_>]) -> Result<()> + 'a;
+
 struct Table<'a> {
     files: &'a [PathBuf],
     layout: Layout,
@@ -103,8 +106,8 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    /// Calls `each` with the place, the features and the target cells of every row, up to the limit.
-    fn each(&self, each: &mut dyn FnMut(Place<'_>, &[f32], &[Cell<'_>]) -> Result<()>) -> Result<()> {
+    /// Calls `each` for every row of all files, up to the limit.
+    fn each(&self, each: &mut EachRow<'_>) -> Result<()> {
         let names = self.plan.names();
         let (mut rows, mut values) = (0, Vec::new());
         for file in self.files {

@@ -20,6 +20,9 @@ fn config(more: Value) -> DataConfig {
     serde_json::from_value(config).unwrap()
 }
 
+/// Features and target of every row.
+type Rows = Vec<(Vec<f32>, Vec<f32>)>;
+
 struct Case {
     folder: TempDir,
     files: Vec<PathBuf>,
@@ -37,7 +40,7 @@ fn files(contents: &[(&str, &str)]) -> Case {
 }
 
 impl Case {
-    fn read(&self, more: Value, limit: u64) -> Result<(Records, Vec<(Vec<f32>, Vec<f32>)>)> {
+    fn read(&self, more: Value, limit: u64) -> Result<(Records, Rows)> {
         let mut kept = Kept::default();
         let records = read(&self.files, &config(more), limit, &mut kept)?;
         Ok((records, kept.rows.into_iter().map(|(_, features, target)| (features, target)).collect()))
