@@ -113,7 +113,8 @@ fn is_sibling_error(module: &str, import: &str) -> bool {
 
 #[test]
 fn only_device_names_a_backend() {
-    const BACKENDS: [&str; 6] = ["burn::backend", "burn_flex", "burn_wgpu", "burn_tch", "Device::cuda", "Device::libtorch"];
+    const BACKENDS: [&str; 6] =
+        ["burn::backend", "burn_flex", "burn_wgpu", "burn_tch", "Device::cuda", "Device::libtorch"];
     for (module, file, text) in modules() {
         let shipped = text.split("#[cfg(test)]").next().unwrap();
         for backend in BACKENDS {

@@ -1,1 +1,17 @@
-//! Tensor kernels for kiln.
+//! Tensor kernels for kiln, where burn's decomposition costs time or memory.
+//!
+//! One folder an op: `mod.rs` is the op with its hand-written backward, `reference.rs` composes it from burn's own
+//! operations (what every backend without an override runs), `flex.rs` is the CPU override. `README.md` beside this
+//! crate counts each op's FLOPs and bytes; `LOG.md` keeps what did not pay.
+// Upstream drops NdArray and LibTorch after 0.22; until then they are devices like the others.
+#![cfg_attr(any(feature = "ndarray", feature = "tch"), allow(deprecated))]
+
+mod cross_entropy;
+mod gelu;
+#[cfg(feature = "flex")]
+mod host;
+mod layer_norm;
+
+pub use cross_entropy::cross_entropy;
+pub use gelu::gelu;
+pub use layer_norm::layer_norm;

@@ -41,9 +41,10 @@ impl std::str::FromStr for Split {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL.into_iter().find(|split| split.name() == name).ok_or_else(|| {
-            Error::input(format!("there is no split `{name}`")).next("choose train, validation or test")
-        })
+        Self::ALL
+            .into_iter()
+            .find(|split| split.name() == name)
+            .ok_or_else(|| Error::input(format!("there is no split `{name}`")).next("choose train, validation or test"))
     }
 }
 

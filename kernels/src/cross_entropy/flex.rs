@@ -1,0 +1,166 @@
+//! One pass a row, rows spread over threads, the gradient written over the logits where they are not shared.
+
+use burn::backend::{
+    Flex,
+    flex::FlexTensor,
+    ops::IntTensorOps,
+    tensor::{FloatTensor, IntTensor},
+};
+use burn::tensor::{DType, IntDType};
+use rayon::prelude::*;
+
+use super::{CrossEntropy, Forward, reference};
+use crate::host::{Kernel, exp, max, packed, rows_per_task, sum, tensor, vectorised};
+
+impl CrossEntropy for Flex {
+    fn cross_entropy_forward(
+        logits: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+        smoothing: f64,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        if logits.dtype() != DType::F32 {
+            return reference::forward::<Self>(logits, targets, smoothing);
+        }
+        forward(logits, targets, smoothing)
+    }
+
+    fn cross_entropy_backward(
+        logits: FloatTensor<Self>,
+        targets: IntTensor<Self>,
+        largest: FloatTensor<Self>,
+        log_sum: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        smoothing: f64,
+    ) -> FloatTensor<Self> {
+        if logits.dtype() != DType::F32 {
+            return reference::backward::<Self>(logits, targets, (largest, log_sum), grad, smoothing);
+        }
+        let [rows, classes] = dims(&logits);
+        let targets = indices(targets, classes);
+        let (largest, log_sum, grad) = (packed(largest), packed(log_sum), packed(grad));
+        let step = RowStep { classes, smoothing: smoothing as f32, grad: grad.storage::<f32>()[0] };
+        let stats = (largest.storage::<f32>(), log_sum.storage::<f32>());
+        let mut logits = packed(logits);
+        if let Some(values) = logits.try_storage_mut::<f32>() {
+            differentiate(values, &targets, stats, step);
+            return logits;
+        }
+        let mut values = logits.storage::<f32>().to_vec();
+        differentiate(&mut values, &targets, stats, step);
+        tensor(values, [rows, classes])
+    }
+}
+
+fn forward(logits: FlexTensor, targets: FlexTensor, smoothing: f64) -> Forward<Flex> {
+    let [rows, classes] = dims(&logits);
+    let targets = indices(targets, classes);
+    let logits = packed(logits);
+    let mut largest = vec![0f32; rows];
+    let mut log_sum = vec![0f32; rows];
+    let mut losses = vec![0f32; rows];
+    let step = rows_per_task(classes);
+    (largest.par_chunks_mut(step), log_sum.par_chunks_mut(step), losses.par_chunks_mut(step))
+        .into_par_iter()
+        .zip(logits.storage::<f32>().par_chunks(step * classes).zip(targets.par_chunks(step)))
+        .for_each(|((largest, log_sum, losses), (logits, targets))| {
+            let smoothing = smoothing as f32;
+            vectorised(Losses { logits, targets, classes, smoothing, largest, log_sum, losses });
+        });
+    // In row order and in f64, so that the sum does not depend on how rows were spread over threads.
+    let loss: f64 = losses.iter().map(|loss| f64::from(*loss)).sum();
+    (tensor(vec![loss as f32], [1]), tensor(largest, [rows, 1]), tensor(log_sum, [rows, 1]))
+}
+
+struct Losses<'a> {
+    logits: &'a [f32],
+    targets: &'a [Option<usize>],
+    classes: usize,
+    smoothing: f32,
+    largest: &'a mut [f32],
+    log_sum: &'a mut [f32],
+    losses: &'a mut [f32],
+}
+
+impl Kernel for Losses<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (i, (row, target)) in self.logits.chunks_exact(self.classes).zip(self.targets).enumerate() {
+            let largest = max(row);
+            let log_sum = sum(row, |x| exp(x - largest)).ln();
+            self.largest[i] = largest;
+            self.log_sum[i] = log_sum;
+            let Some(target) = *target else { continue };
+            let mut expected = (1.0 - self.smoothing) * (row[target] - largest);
+            if self.smoothing > 0.0 {
+                expected += self.smoothing / self.classes as f32 * sum(row, |x| x - largest);
+            }
+            self.losses[i] = log_sum - expected;
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct RowStep {
+    classes: usize,
+    smoothing: f32,
+    grad: f32,
+}
+
+/// Turns logits `[N * V]` into their gradient in place.
+fn differentiate(values: &mut [f32], targets: &[Option<usize>], stats: (&[f32], &[f32]), step: RowStep) {
+    let rows = rows_per_task(step.classes);
+    values
+        .par_chunks_mut(rows * step.classes)
+        .zip(targets.par_chunks(rows))
+        .zip(stats.0.par_chunks(rows).zip(stats.1.par_chunks(rows)))
+        .for_each(|((values, targets), (largest, log_sum))| {
+            vectorised(Gradients { values, targets, largest, log_sum, step });
+        });
+}
+
+struct Gradients<'a> {
+    values: &'a mut [f32],
+    targets: &'a [Option<usize>],
+    largest: &'a [f32],
+    log_sum: &'a [f32],
+    step: RowStep,
+}
+
+impl Kernel for Gradients<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let RowStep { classes, smoothing, grad } = self.step;
+        let spread = smoothing / classes as f32;
+        for (i, (row, target)) in self.values.chunks_exact_mut(classes).zip(self.targets).enumerate() {
+            let Some(target) = *target else {
+                row.fill(0.0);
+                continue;
+            };
+            let (largest, log_sum) = (self.largest[i], self.log_sum[i]);
+            for x in row.iter_mut() {
+                *x = (exp(*x - largest - log_sum) - spread) * grad;
+            }
+            row[target] -= (1.0 - smoothing) * grad;
+        }
+    }
+}
+
+fn dims(tensor: &FlexTensor) -> [usize; 2] {
+    let shape = tensor.layout().shape();
+    [shape[0], shape[1]]
+}
+
+/// The targets as indices, `None` where a row is left out.
+fn indices(targets: FlexTensor, classes: usize) -> Vec<Option<usize>> {
+    let targets = Flex::int_cast(targets, IntDType::I64).to_contiguous();
+    let index = |target: &i64| {
+        let index = usize::try_from(*target).ok();
+        assert!(index.is_none_or(|index| index < classes), "target {target} of {classes} classes");
+        index
+    };
+    targets.storage::<i64>().iter().map(index).collect()
+}

@@ -1,0 +1,53 @@
+//! The devices that the suites run on, and comparisons.
+
+use burn::tensor::{Device, Tensor};
+
+/// Every compiled device that is present; the others are named on stderr.
+#[allow(deprecated)]
+pub fn devices() -> Vec<(&'static str, Device)> {
+    let mut devices = Vec::new();
+    #[cfg(feature = "flex")]
+    devices.push(("flex", Device::flex()));
+    #[cfg(feature = "ndarray")]
+    devices.push(("ndarray", Device::ndarray()));
+    #[cfg(feature = "tch")]
+    devices.push(("tch", Device::libtorch()));
+    #[cfg(feature = "vulkan")]
+    match Device::enumerate(burn::tensor::DeviceType::Vulkan).into_iter().next() {
+        Some(device) => devices.push(("vulkan", device)),
+        None => eprintln!("SKIPPED vulkan: no adapter; .ci/software-vulkan.sh installs a software driver"),
+    }
+    for (name, compiled) in
+        [("ndarray", cfg!(feature = "ndarray")), ("tch", cfg!(feature = "tch")), ("vulkan", cfg!(feature = "vulkan"))]
+    {
+        if !compiled {
+            eprintln!("SKIPPED {name}: not compiled in");
+        }
+    }
+    devices
+}
+
+/// Numbers in [-1, 1) from a fixed generator.
+pub fn noise(n: usize, seed: u64) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..n)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        })
+        .collect()
+}
+
+/// The elements as f32, in order.
+pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().convert::<f32>().try_into_vec().unwrap()
+}
+
+/// Asserts that every element is within `absolute + relative * |right|`.
+pub fn close(what: &str, got: &[f32], right: &[f64], absolute: f64, relative: f64) {
+    assert_eq!(got.len(), right.len(), "{what}");
+    for (i, (got, right)) in got.iter().zip(right).enumerate() {
+        let off = (f64::from(*got) - right).abs();
+        assert!(off <= absolute + relative * right.abs(), "{what}: element {i} is {got}, not {right}");
+    }
+}
