@@ -9,7 +9,6 @@ use crate::{
     config::Plan,
     data::{self, Split, fetch},
     error::Result,
-    train::human_bytes,
 };
 
 /// Fetches a named data set, prepares a config's data, or lists what can be fetched.
@@ -37,10 +36,7 @@ fn list(console: &Console) -> Result<()> {
     console.result(&sets, || {
         let rows: Vec<_> = sets
             .iter()
-            .map(|s| {
-                let size = if s.bytes() > 0 { human_bytes(s.bytes()) } else { String::new() };
-                vec![s.name.clone(), s.task.name().into(), size, s.about.clone()]
-            })
+            .map(|s| vec![s.name.to_string(), s.task.to_string(), s.size.clone(), s.recipe.clone(), s.about.to_string()])
             .collect();
         table(&rows)
     })

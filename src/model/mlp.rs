@@ -8,7 +8,7 @@ use burn::{
 use super::{Activation, MlpConfig, Signature, cost::Cost, rules};
 use crate::{
     error::Result,
-    nn::{self, gelu_tanh},
+    nn,
 };
 
 const KIND: &str = "mlp";
@@ -72,7 +72,7 @@ impl Activation {
     fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Relu => activation::relu(x),
-            Self::Gelu => gelu_tanh(x),
+            Self::Gelu => kiln_kernels::gelu(x),
             Self::Silu => activation::silu(x),
             Self::Tanh => activation::tanh(x),
         }

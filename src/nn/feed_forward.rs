@@ -7,15 +7,6 @@ use burn::{
 
 use super::{Dropout, DropoutConfig, Linear, LinearConfig};
 
-/// GELU by tanh, `x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))` (Hendrycks and Gimpel 2016), as GPT-2 computes it.
-///
-/// Written as `x sigmoid(2u)`, which is the same: `(1 + tanh u) / 2 = sigmoid(2u)`, with fewer operations and no power.
-pub fn gelu_tanh<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    const LINEAR: f64 = 1.595_769_121_605_731; // 2 sqrt(2/pi)
-    let slope = (x.clone() * x.clone()).mul_scalar(0.044715 * LINEAR).add_scalar(LINEAR);
-    x.clone() * activation::sigmoid(x * slope)
-}
-
 /// Builds a [`FeedForward`].
 #[derive(Debug, Clone)]
 pub struct FeedForwardConfig {
@@ -68,7 +59,7 @@ impl FeedForward {
         let hidden = match &self.gate {
             Some(gate) => activation::silu(gate.forward(x.clone())) * self.up.forward(x), // [b, t, hidden]
             None if self.exact => activation::gelu(self.up.forward(x)),
-            None => gelu_tanh(self.up.forward(x)),
+            None => kiln_kernels::gelu(self.up.forward(x)),
         };
         self.dropout.forward(self.down.forward(hidden)) // [b, t, c]
     }
@@ -83,7 +74,7 @@ mod tests {
     fn gelu_matches_its_formula() {
         let values = [-4.0f32, -1.0, -0.1, 0.0, 0.5, 1.0, 3.0];
         let x = Tensor::<1>::from_data(values, &Device::flex());
-        let found = gelu_tanh(x).into_data().try_to_vec::<f32>().unwrap();
+        let found = kiln_kernels::gelu(x).into_data().try_to_vec::<f32>().unwrap();
         for (x, found) in values.iter().map(|&x| f64::from(x)).zip(found) {
             let inner = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
             assert!((0.5 * x * (1.0 + inner.tanh()) - f64::from(found)).abs() < 1e-6, "gelu({x}) = {found}");

@@ -25,7 +25,7 @@ pub use block::{Block, BlockConfig, NormChoice};
 pub use burn::nn::{Dropout, DropoutConfig};
 pub use conv::{Conv, ConvConfig};
 pub use embedding::Embedding;
-pub use feed_forward::{FeedForward, FeedForwardConfig, gelu_tanh};
+pub use feed_forward::{FeedForward, FeedForwardConfig};
 pub use linear::{Linear, LinearConfig};
 pub use norm::Norm;
 pub use rotary::Rotary;

@@ -2,7 +2,7 @@
 
 use burn::{
     module::{Initializer, Module, Param},
-    tensor::{Device, Tensor, module::layer_norm},
+    tensor::{Device, Tensor},
 };
 
 use super::{cast_like, to_f32};
@@ -37,7 +37,7 @@ impl Norm {
         let weight = self.weight.val();
         let wide = to_f32(x.clone());
         let y = if self.centred {
-            layer_norm(wide, weight, self.bias.as_ref().map(Param::val), self.epsilon)
+            kiln_kernels::layer_norm(wide, weight, self.bias.as_ref().map(Param::val), self.epsilon)
         } else {
             let rms = (wide.clone() * wide.clone()).mean_dim(D - 1).add_scalar(self.epsilon).sqrt(); // [.., 1]
             wide / rms * weight.unsqueeze()

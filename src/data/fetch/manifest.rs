@@ -159,11 +159,7 @@ impl DataSet {
     }
 
     fn listed(&'static self) -> Listed {
-        let task = match self.task {
-            TaskKind::LanguageModel => "language-model",
-            TaskKind::Classification => "classification",
-            TaskKind::Regression => "regression",
-        };
+        let task = self.task.name();
         let (size, recipe) = (self.size(), self.recipe());
         Listed { name: &self.name, about: &self.about, task, size, recipe, license: &self.license }
     }
