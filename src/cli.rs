@@ -83,7 +83,7 @@ pub enum Verb {
         output: Option<PathBuf>,
     },
     /// Fetch or look at data.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  kiln data show configs/rust-code.toml")]
     Data(DataVerb),
     /// Resolve a config, load a batch, take one step, and estimate memory and time; no run is written.
     #[command(after_help = "Example:\n  kiln check configs/gpt2-124m.toml")]
@@ -173,8 +173,10 @@ pub enum DataVerb {
 #[derive(Debug, Subcommand)]
 pub enum RunsVerb {
     /// Every run: step, loss, device.
+    #[command(after_help = "Example:\n  kiln runs list --json")]
     List,
     /// One run: plan, checkpoints, evaluations.
+    #[command(after_help = "Example:\n  kiln runs show rust-code")]
     Show {
         /// The run's name or folder.
         run: String,

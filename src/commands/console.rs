@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     train::{Progress, Verbosity},
 };
 
@@ -70,7 +70,10 @@ impl Console {
 
     /// An error; with `--json` also as an object on stdout.
     pub fn error(&self, error: &Error) {
-        eprintln!("error: {error}");
+        match error.kind() {
+            Kind::Interrupted => eprintln!("{error}"), // its progress is saved: nothing failed
+            _ => eprintln!("error: {error}"),
+        }
         if self.json {
             let object = serde_json::json!({ "error": error.to_string(), "exit_code": error.exit_code() });
             let _ = print(&object.to_string());
@@ -82,7 +85,9 @@ impl Console {
 pub(crate) fn print(text: &str) -> Result<()> {
     use std::io::Write;
     match writeln!(std::io::stdout(), "{text}") {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::failed(format!("cannot write to stdout: {e}"))),
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::failed(format!("cannot write to stdout: {e}")))
+        }
         _ => Ok(()),
     }
 }

@@ -45,7 +45,8 @@ fn launch(plan: Plan, console: &Console) -> Result<()> {
     if run.state.step >= run.steps && run.state.step > 0 {
         console.say(&format!("run `{}` is finished: {} steps", dir.name(), run.state.step));
         console.say(&format!("next: kiln resume {} --set train.steps=N trains on; --fresh begins again", dir.name()));
-        return console.result(&json!({ "run": dir.path(), "step": run.state.step, "reason": "finished" }), String::new);
+        return console
+            .result(&json!({ "run": dir.path(), "step": run.state.step, "reason": "finished" }), String::new);
     }
     if run.state.step > 0 {
         console.say(&format!("resuming at step {} of {}", run.state.step, run.steps));
@@ -72,11 +73,7 @@ fn introduce(setup: &Setup, console: &Console) -> Result<()> {
         rows(Split::Validation),
         rows(Split::Test)
     ));
-    console.say(&format!(
-        "model   {}, {} parameters",
-        plan.model.name(),
-        indicatif::HumanCount(setup.parameters())
-    ));
+    console.say(&format!("model   {}, {} parameters", plan.model.name(), indicatif::HumanCount(setup.parameters())));
     console.say(&format!("steps   {steps} of {} {}s", plan.train.batch * plan.train.accumulate, row_word(setup)));
     Ok(())
 }
@@ -96,17 +93,20 @@ fn conclude(
     let timing = progress.timing();
     let best = checkpoint::best(dir.path())?;
     console.say(&format!(
-        "{} at step {} after {} of training, {} of them compilation and warm-up{}",
+        "{} at step {} in {} (compilation and warm-up {}){}",
         outcome.reason,
         outcome.step,
         human_seconds(timing.total.as_secs_f64()),
         human_seconds(timing.warm_up.as_secs_f64()),
-        progress.pace().map(|pace| format!("; then {pace}")).unwrap_or_default(),
+        progress.pace().map(|pace| format!(" · {pace}")).unwrap_or_default(),
     ));
     console.say(&format!("everything lies in {}", dir.path().display()));
     if matches!(outcome.reason, Reason::Interrupted | Reason::MaxTime) {
-        return Err(Error::interrupted(format!("stopped at step {} ({}), progress is saved", outcome.step, outcome.reason))
-            .next(format!("`kiln resume {}` goes on", dir.path().display())));
+        return Err(Error::interrupted(format!(
+            "stopped at step {} ({}), progress is saved",
+            outcome.step, outcome.reason
+        ))
+        .next(format!("`kiln resume {}` goes on", dir.path().display())));
     }
     let mut sample = None;
     if task == TaskKind::LanguageModel {

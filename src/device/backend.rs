@@ -205,6 +205,7 @@ fn adapters(spec: DeviceSpec) -> Result<Vec<(Device, bool)>, String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::panic)]
 mod tests {
     use super::*;
 

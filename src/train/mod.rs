@@ -101,7 +101,7 @@ pub fn train(mut run: Run, stop: &Interrupt, progress: &mut Progress) -> Result<
         if run.eval_due() && run.state.step < run.steps {
             let batches = run.setup.plan.eval.batches;
             let report = watch(&mut run, progress, batches)?;
-            run.judge_best(report.loss())?;
+            run.judge_best(report.loss(), progress)?;
         }
         if run.save_due() {
             run.save(progress)?;
@@ -152,7 +152,7 @@ fn finish(mut run: Run, reason: Reason, progress: &mut Progress) -> Result<Outco
     let mut report = None;
     if done && run.setup.dataset.len(Split::Validation) > 0 {
         let last = watch(&mut run, progress, 0)?;
-        run.judge_best(last.loss())?;
+        run.judge_best(last.loss(), progress)?;
         report = Some(last);
     }
     run.save(progress)?;

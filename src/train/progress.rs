@@ -10,12 +10,7 @@ use burn::tensor::Device;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::{Setup, StepReport};
-use crate::{
-    data::Split,
-    device,
-    error::Result,
-    task::Report,
-};
+use crate::{data::Split, device, error::Result, task::Report};
 
 /// How much to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,7 +85,8 @@ impl Progress {
         self.began = Some(from);
         if self.verbosity > Verbosity::Quiet && stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("{bar:24.cyan/dim} {pos}/{len} {wide_msg}");
+            // The bar takes what the words leave: a narrow terminal loses the bar, not the numbers.
+            let style = ProgressStyle::with_template("{pos}/{len} · {msg} {wide_bar:.cyan/dim}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
             bar.set_position(from);
             bar.enable_steady_tick(Duration::from_millis(250));
@@ -140,7 +136,7 @@ impl Progress {
 
     fn message(&self, report: &StepReport) -> String {
         let memory = self.device.as_ref().and_then(device::memory_used);
-        let memory = memory.map(|bytes| format!(" · {} in use", human_bytes(bytes))).unwrap_or_default();
+        let memory = memory.map(|bytes| format!(" · {}", human_bytes(bytes))).unwrap_or_default();
         let pace = match self.rate() {
             Some(_) => {
                 let taken = report.step.saturating_sub(self.began.unwrap_or(0)).max(1);

@@ -197,14 +197,15 @@ impl Run {
     }
 
     /// Keeps the weights of this step as the best ones, if they are.
-    pub(super) fn judge_best(&mut self, loss: f64) -> Result<()> {
+    pub(super) fn judge_best(&mut self, loss: f64, progress: &Progress) -> Result<()> {
         if self.state.best.is_some_and(|best| loss >= best) || !loss.is_finite() {
             self.state.stale += 1;
             return Ok(());
         }
         self.state.best = Some(loss);
         self.state.stale = 0;
-        self.write_snapshot()?;
+        let path = self.write_snapshot()?;
+        progress.saved(self.state.step, &path);
         checkpoint::mark_best(self.dir.path(), self.state.step)
     }
 

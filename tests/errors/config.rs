@@ -44,7 +44,11 @@ fn a_key_or_value_that_is_wrong_is_underlined() {
             (&["train", "section.toml"], 2, &["unknown section [optin]", "section.toml:19:2", "did you mean `optim`?"]),
             (&["train", "type.toml"], 2, &["`train.steps` must be a non-negative integer, found a string", "^^^^^"]),
             (&["train", "kind.toml"], 2, &["`gtp`", "did you mean `gpt`?", "`linear`, `mlp`, `cnn`, `gpt`, `vit`"]),
-            (&["train", "heads.toml"], 2, &["`model.heads` = 3", "`model.width` = 16", "heads.toml:11:9", "multiple of 3"]),
+            (
+                &["train", "heads.toml"],
+                2,
+                &["`model.heads` = 3", "`model.width` = 16", "heads.toml:11:9", "multiple of 3"],
+            ),
             (&["train", "zero.toml"], 2, &["neither `train.steps` nor `train.epochs`", "steps = 1000"]),
             (&["train", "task.toml"], 2, &["`data.task` = \"classification\"", "`model.kind` = \"gpt\""]),
             (&["train", "name.toml"], 2, &["`run.name` must be one folder's name", "set `run.dir`"]),
@@ -59,14 +63,26 @@ fn an_override_that_is_wrong_is_underlined() {
     refuse(
         &bench,
         &[
-            (&["train", "tiny.toml", "--set", "model.widht=3"], 2, &["model.widht", "--set:1:1", "did you mean `model.width`?"]),
+            (
+                &["train", "tiny.toml", "--set", "model.widht=3"],
+                2,
+                &["model.widht", "--set:1:1", "did you mean `model.width`?"],
+            ),
             (&["train", "tiny.toml", "--set", "train.steps"], 2, &["has no `=`", "train.steps=100"]),
             (&["train", "tiny.toml", "--set", "=3"], 2, &["an empty key", "train.steps=100"]),
             (&["train", "tiny.toml", "--set", "train.steps=-1"], 2, &["`train.steps`", "found -1", "1000"]),
             (&["train", "tiny.toml", "--set", "train.max_time=soon"], 2, &["not a length of time", "`1h30m`"]),
             (&["train", "tiny.toml", "--set", "train.precision=fp16"], 2, &["`fp16`", "`f32`, `bf16`"]),
-            (&["train", "tiny.toml", "--set", "optim.lr=-1"], 2, &["`optim.lr` must be above 0", "give a positive number"]),
-            (&["train", "tiny.toml", "--set", "train.batch=99999999999"], 2, &["`train.batch` must be at most 16777216"]),
+            (
+                &["train", "tiny.toml", "--set", "optim.lr=-1"],
+                2,
+                &["`optim.lr` must be above 0", "give a positive number"],
+            ),
+            (
+                &["train", "tiny.toml", "--set", "train.batch=99999999999"],
+                2,
+                &["`train.batch` must be at most 16777216"],
+            ),
             (&["train", "tiny.toml", "--set", "data.workers=99999999"], 2, &["`data.workers` must be at most 1024"]),
             (&["trian", "tiny.toml"], 2, &["trian", "'train'"]),
             (&["bench", "tiny.toml", "--steps", "0"], 2, &["--steps", "1..=1000000"]),

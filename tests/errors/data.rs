@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// `train table.toml` on another file.
-fn on<'a>(path: &'a str) -> Vec<&'a str> {
+fn on(path: &str) -> Vec<&str> {
     vec!["train", "table.toml", "--set", path]
 }
 
@@ -27,14 +27,21 @@ fn a_table_that_does_not_fit_names_line_and_column() {
     with("letters.csv", "1,abc,up");
     with("missing.csv", "1,,up");
     with("noclass.csv", "1,2,");
-    bench.write("city.csv", &rows().replace("a,b,kind", "a,b,city,kind").replace(",up", ",paris,up").replace(",down", ",rome,down"));
+    bench.write(
+        "city.csv",
+        &rows().replace("a,b,kind", "a,b,city,kind").replace(",up", ",paris,up").replace(",down", ",rome,down"),
+    );
     bench.write("header.csv", "a,b,kind\n");
     refuse(
         &bench,
         &[
             (&on("data.source.path=ragged.csv"), 2, &["ragged.csv, line 6", "2 fields instead of 3", "data.delimiter"]),
             (&on("data.source.path=letters.csv"), 2, &["letters.csv, line 6", "column `b`", "\"abc\", not a number"]),
-            (&on("data.source.path=missing.csv"), 2, &["missing.csv, line 6", "column `b` has no value", "data.features"]),
+            (
+                &on("data.source.path=missing.csv"),
+                2,
+                &["missing.csv, line 6", "column `b` has no value", "data.features"],
+            ),
             (&on("data.source.path=noclass.csv"), 2, &["noclass.csv, line 6", "column `kind` has no value"]),
             (&on("data.source.path=city.csv"), 2, &["city.csv, line 2", "column `city`", "data.features"]),
             (&on("data.source.path=header.csv"), 2, &["header.csv has no rows"]),
@@ -55,7 +62,11 @@ fn a_source_that_is_not_there_or_not_text() {
         &bench,
         &[
             (&["train", "tiny.toml", "--set", "data.source.path=nope.txt"], 2, &["nope.txt", "`data.source`"]),
-            (&["train", "tiny.toml", "--set", "data.source.path=latin.txt"], 2, &["latin.txt is not UTF-8", "byte 3", "bytes"]),
+            (
+                &["train", "tiny.toml", "--set", "data.source.path=latin.txt"],
+                2,
+                &["latin.txt is not UTF-8", "byte 3", "bytes"],
+            ),
             (&["train", "tiny.toml", "--set", "data.source.path=short.txt"], 2, &["`data.context` = 8"]),
             (&["train", "tiny.toml", "--set", "data.context=100000"], 2, &["`data.context` = 100000", "13941 tokens"]),
             (
@@ -63,7 +74,11 @@ fn a_source_that_is_not_there_or_not_text() {
                 2,
                 &["no data set named `shakspeare`", "did you mean `shakespeare`?"],
             ),
-            (&["data", "fetch", "nothing-like-it"], 2, &["no data set named `nothing-like-it`", "rust-crates, shakespeare"]),
+            (
+                &["data", "fetch", "nothing-like-it"],
+                2,
+                &["no data set named `nothing-like-it`", "rust-crates, shakespeare"],
+            ),
         ],
     );
     assert!(!bench.path("checkpoints").exists(), "nothing was written");
@@ -94,8 +109,16 @@ fn a_download_that_is_refused_or_has_the_wrong_checksum() {
     refuse(
         &bench,
         &[
-            (&["train", "tiny.toml", "--set", &cache, "--set", &url, "--set", &wrong], 1, &["text.txt", "000000"]),
-            (&["train", "tiny.toml", "--set", &cache, "--set", &closed], 1, &["refused the connection", "check the address"]),
+            (
+                &["train", "tiny.toml", "--set", &cache, "--set", &url, "--set", &wrong],
+                2,
+                &["text.txt has the wrong checksum", "000000", "`data.sha256`"],
+            ),
+            (
+                &["train", "tiny.toml", "--set", &cache, "--set", &closed],
+                1,
+                &["refused the connection", "check the address"],
+            ),
         ],
     );
 }

@@ -9,7 +9,11 @@ fn an_unknown_device_is_told_the_nearest_one() {
         &bench,
         &[
             (&["train", "tiny.toml", "--device", "vulcan"], 2, &["unknown device `vulcan`", "did you mean `vulkan`?"]),
-            (&["check", "tiny.toml", "--set", "train.device=\"flex:7\""], 2, &["unknown device `flex:7`", "the devices are"]),
+            (
+                &["check", "tiny.toml", "--set", "train.device=\"flex:7\""],
+                2,
+                &["unknown device `flex:7`", "the devices are"],
+            ),
         ],
     );
 }
@@ -29,13 +33,24 @@ fn a_device_left_out_of_the_build_names_the_cargo_command() {
             continue;
         }
         let command = format!("--features {feature}");
-        refuse(&bench, &[(&["train", "tiny.toml", "--device", device], 2, &["this build has no", "cargo build --release", &command])]);
+        refuse(
+            &bench,
+            &[(
+                &["train", "tiny.toml", "--device", device],
+                2,
+                &["this build has no", "cargo build --release", &command],
+            )],
+        );
     }
 }
 
 #[test]
 fn a_device_that_is_compiled_in_but_absent_says_what_was_found() {
-    let absent = [("cuda:99", cfg!(feature = "cuda")), ("vulkan:99", cfg!(feature = "vulkan")), ("tch:mps", cfg!(feature = "tch"))];
+    let absent = [
+        ("cuda:99", cfg!(feature = "cuda")),
+        ("vulkan:99", cfg!(feature = "vulkan")),
+        ("tch:mps", cfg!(feature = "tch")),
+    ];
     let bench = Bench::tiny();
     for (device, compiled) in absent {
         if compiled && !cfg!(target_os = "macos") {

@@ -58,7 +58,11 @@ fn a_run_in_use_names_the_process() {
     child.kill().unwrap();
     child.wait().unwrap();
     for said in [second, fresh] {
-        refused(&said, 2, &["checkpoints/tiny is in use", &format!("process {}", child.id()), "wait for it or stop it"]);
+        refused(
+            &said,
+            2,
+            &["checkpoints/tiny is in use", &format!("process {}", child.id()), "wait for it or stop it"],
+        );
     }
 }
 

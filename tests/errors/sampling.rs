@@ -22,8 +22,16 @@ fn a_prompt_or_a_number_that_no_sampling_takes() {
             (&["eval", "tiny", "--split", "test"], 2, &["no test split", "`data.holdout.test`"]),
             (&["eval", "tiny", "--split", "tset"], 2, &["no split `tset`", "train, validation or test"]),
             (&["eval", "tiny", "--checkpoint", "77"], 2, &["no checkpoint of step 77", "kiln runs show tiny"]),
-            (&["eval", "tiny", "--checkpoint", "newest"], 2, &["--checkpoint newest", "`best`, `latest`", "kiln runs show tiny"]),
-            (&["eval", "tiny", "--set", "model.width=32"], 2, &["step-00000006", "token_embedding.weight", "[25, 32] is needed"]),
+            (
+                &["eval", "tiny", "--checkpoint", "newest"],
+                2,
+                &["--checkpoint newest", "`best`, `latest`", "kiln runs show tiny"],
+            ),
+            (
+                &["eval", "tiny", "--set", "model.width=32"],
+                2,
+                &["step-00000006", "token_embedding.weight", "[25, 32] is needed"],
+            ),
             (&["inspect", "nothing"], 2, &["nothing is neither a checkpoint nor a run", "step-00000500"]),
         ],
     );
@@ -44,8 +52,16 @@ fn a_file_to_predict_for_that_does_not_fit() {
             (&["predict", "table", "--input", "no-b.csv"], 2, &["no-b.csv has no column `b`", "a, kind"]),
             (&["predict", "table", "--input", "letters.csv"], 2, &["letters.csv, line 3", "column `a`", "\"x\""]),
             (&["predict", "table", "--input", "lines.jsonl"], 2, &["lines.jsonl, line 2"]),
-            (&["predict", "table", "--input", "rows.csv", "--output", "out.xls"], 2, &["--output ends in .xls", ".jsonl"]),
-            (&["predict", "table", "--input", "rows.csv", "--output", "no/out.csv"], 2, &["no/out.csv", "check the path"]),
+            (
+                &["predict", "table", "--input", "rows.csv", "--output", "out.xls"],
+                2,
+                &["--output ends in .xls", ".jsonl"],
+            ),
+            (
+                &["predict", "table", "--input", "rows.csv", "--output", "no/out.csv"],
+                2,
+                &["no/out.csv", "check the path"],
+            ),
         ],
     );
 }

@@ -14,8 +14,25 @@ use common::{Bench, TABLE};
 fn every_help_has_an_example() {
     let bench = Bench::new();
     let verbs = [
-        "train", "resume", "eval", "generate", "predict", "data fetch", "data show", "check", "devices", "models", "runs",
-        "runs show", "runs list", "inspect", "verify-resume", "bench", "completions", "schema",
+        "train",
+        "resume",
+        "eval",
+        "generate",
+        "predict",
+        "data",
+        "data fetch",
+        "data show",
+        "check",
+        "devices",
+        "models",
+        "runs",
+        "runs show",
+        "runs list",
+        "inspect",
+        "verify-resume",
+        "bench",
+        "completions",
+        "schema",
     ];
     let listed = bench.ok(&["--help"]);
     for verb in verbs {
@@ -66,6 +83,16 @@ fn check_bench_and_show_write_no_run() {
 }
 
 #[test]
+fn an_error_is_an_object_too() {
+    let bench = Bench::tiny();
+    let said = bench.kiln(&["train", "tniy.toml", "--json", "--quiet"]);
+    let object: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((said.code, &object["exit_code"]), (2, &2.into()));
+    assert!(object["error"].as_str().unwrap().contains("did you mean tiny.toml?"), "{object}");
+    assert!(said.err.starts_with("error: there is no config"), "quiet still tells errors: {}", said.err);
+}
+
+#[test]
 fn quiet_is_quiet_and_words_keep_off_stdout() {
     let bench = Bench::tiny();
     bench.write("table.toml", TABLE);
@@ -74,7 +101,9 @@ fn quiet_is_quiet_and_words_keep_off_stdout() {
     assert_eq!((quiet.code, quiet.err.as_str()), (0, ""));
     let table = bench.kiln(&["train", "table.toml"]);
     assert_eq!((table.code, table.out.as_str()), (0, ""), "a classifier has nothing to print");
-    for word in ["run ", "device ", "data ", "model ", "step 1/6", "validation:", "warm-up", "samples/s", "next: kiln eval"] {
+    for word in
+        ["run ", "device ", "data ", "model ", "step 1/6", "validation:", "warm-up", "samples/s", "next: kiln eval"]
+    {
         assert!(table.err.contains(word), "`{word}`: {}", table.err);
     }
     assert!(table.err.contains("--split validation"), "there is no test split to name: {}", table.err);

@@ -19,9 +19,12 @@ fn a_table_s_classes_in_csv_and_jsonl() {
     let csv = bench.ok(&["predict", "table", "--input", "rows.csv", "--quiet"]);
     assert_eq!(csv.lines().next(), Some("row,prediction,probability,p_down,p_up"));
     assert_eq!(csv.lines().count(), 201);
-    let right = csv.lines().skip(1).zip(rows().lines().skip(1)).filter(|(said, row)| {
-        said.split(',').nth(1).unwrap() == row.split(',').nth(2).unwrap()
-    });
+    let table = rows();
+    let right = csv
+        .lines()
+        .skip(1)
+        .zip(table.lines().skip(1))
+        .filter(|(said, row)| said.split(',').nth(1).unwrap() == row.split(',').nth(2).unwrap());
     assert!(right.count() > 170);
 
     let jsonl = lines(&bench.ok(&["predict", "table", "--input", "rows.csv", "--json", "--quiet"]));
@@ -40,9 +43,11 @@ fn a_table_s_classes_in_csv_and_jsonl() {
 #[test]
 fn a_table_s_values() {
     let bench = Bench::new();
-    let table: String = (0..200).map(|i| f64::from(i * 37 % 101) / 100.0).map(|x| format!("{x},{}\n", 2.0 * x - 1.0)).collect();
+    let table: String =
+        (0..200).map(|i| f64::from(i * 37 % 101) / 100.0).map(|x| format!("{x},{}\n", 2.0 * x - 1.0)).collect();
     bench.write("line.csv", &format!("x,y\n{table}"));
-    let config = TABLE.replace("classification", "regression").replace("rows.csv", "line.csv").replace("\"kind\"", "\"y\"");
+    let config =
+        TABLE.replace("classification", "regression").replace("rows.csv", "line.csv").replace("\"kind\"", "\"y\"");
     bench.write("line.toml", &config.replace("steps = 6", "steps = 300").replace("hidden = [8]", "hidden = [16]"));
     let trained = bench.json(&["train", "line.toml", "--set", "optim.lr=0.02"]);
     assert!(trained["metrics"]["r2"].as_f64().unwrap() > 0.95, "{trained}");

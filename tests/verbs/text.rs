@@ -55,7 +55,8 @@ fn text_is_a_function_of_the_seed_and_of_the_checkpoint() {
 fn a_config_and_a_prompt_come_from_stdin() {
     let bench = Bench::tiny();
     let fed = |args: &[&str], text: &str| {
-        let mut child = bench.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            bench.command(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

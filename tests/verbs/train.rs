@@ -11,6 +11,7 @@ fn max_time_saves_and_exits_3() {
     let bench = Bench::tiny();
     let said = bench.kiln(&["train", "tiny.toml", "--set", "train.steps=1000000", "--set", "train.max_time=1s"]);
     assert_eq!(said.code, 3, "{}", said.err);
+    assert!(!said.err.contains("error:"), "nothing failed: {}", said.err);
     assert!(said.err.contains("out of time") && said.err.contains("progress is saved"), "{}", said.err);
     let reached = steps(&bench.path(JOURNAL)).last().unwrap().0;
     let on = ["resume", "tiny", "--set", &format!("train.steps={}", reached + 5), "--set", "train.max_time="];
