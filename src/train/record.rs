@@ -26,9 +26,7 @@ impl Record {
     /// The run begins.
     pub fn started(&mut self, run: &super::Setup, params: u64) -> Result<()> {
         self.journal.append(&Event::Started {
-            time: std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs()),
+            time: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             version: env!("CARGO_PKG_VERSION").into(),
             device: run.opened.spec.clone(),
             params,
