@@ -17,8 +17,17 @@ const TOLERANCE: f64 = 2e-3;
 fn train(bench: &Bench, config: &str, device: &str) -> Result<Vec<(u64, f64, String)>, String> {
     let name = format!("{config}-{}", device.replace(':', "-"));
     let said = bench.kiln(&[
-        "train", &format!("{config}.toml"), "--quiet", "--device", device, "--set", &format!("run.name={name}"), "--set",
-        "train.steps=20", "--set", "checkpoint.every=0",
+        "train",
+        &format!("{config}.toml"),
+        "--quiet",
+        "--device",
+        device,
+        "--set",
+        &format!("run.name={name}"),
+        "--set",
+        "train.steps=20",
+        "--set",
+        "checkpoint.every=0",
     ]);
     match said.code {
         0 => Ok(steps(&bench.path(&format!("checkpoints/{name}/journal.jsonl")))),
@@ -98,8 +107,21 @@ fn a_run_moves_between_devices() {
             let name = format!("from-{}-to-{}", first.replace(':', "-"), second.replace(':', "-"));
             let set = format!("run.name={name}");
             let begun = bench.kiln(&[
-                "train", "tiny.toml", "--quiet", "--device", first, "--set", &set, "--set", "train.steps=20", "--set",
-                "train.max_time=1h", "--set", "checkpoint.every=10", "--set", "checkpoint.keep=2",
+                "train",
+                "tiny.toml",
+                "--quiet",
+                "--device",
+                first,
+                "--set",
+                &set,
+                "--set",
+                "train.steps=20",
+                "--set",
+                "train.max_time=1h",
+                "--set",
+                "checkpoint.every=10",
+                "--set",
+                "checkpoint.keep=2",
             ]);
             if begun.code == 2 {
                 eprintln!("SKIPPED {device}: {}", begun.err.trim());
