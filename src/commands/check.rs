@@ -58,7 +58,10 @@ pub fn check(mut plan: Plan, console: &Console) -> Result<()> {
             ("first loss", format!("{loss:.4}")),
             ("step", format!("{:.1} ms (first {:.1} ms)", step * 1e3, seconds[0] * 1e3)),
             ("training", format!("about {} for {} steps", human_seconds(step * run.steps as f64), run.steps)),
-            ("work", format!("{:.2} GFLOP a step, {:.1} GFLOP/s", 3.0 * flops * rows / 1e9, 3.0 * flops * rows / 1e9 / step)),
+            (
+                "work",
+                format!("{:.2} GFLOP a step, {:.1} GFLOP/s", 3.0 * flops * rows / 1e9, 3.0 * flops * rows / 1e9 / step),
+            ),
             ("memory", memory_line(parameters)),
         ];
         table(&rows.map(|(name, value)| vec![name.into(), value]))

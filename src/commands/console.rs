@@ -74,7 +74,9 @@ impl Console {
 pub(crate) fn print(text: &str) -> Result<()> {
     use std::io::Write;
     match writeln!(std::io::stdout(), "{text}") {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::failed(format!("cannot write to stdout: {e}"))),
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::failed(format!("cannot write to stdout: {e}")))
+        }
         _ => Ok(()),
     }
 }

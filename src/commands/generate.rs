@@ -2,10 +2,7 @@
 
 use std::io::Write;
 
-use burn::{
-    prelude::*,
-    tensor::TensorData,
-};
+use burn::{prelude::*, tensor::TensorData};
 use serde_json::json;
 
 use super::{Console, Trained};

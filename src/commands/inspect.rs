@@ -18,9 +18,12 @@ pub fn inspect(path: &Path, console: &Console) -> Result<()> {
     console.say(&format!("{}: every checksum holds", folder.display()));
     console.result(&summary, || {
         let mut rows = vec![["TENSOR", "DTYPE", "SHAPE", "SIZE"].map(String::from).to_vec()];
-        rows.extend(summary.tensors.iter().map(|t| {
-            vec![t.name.clone(), t.dtype.clone(), format!("{:?}", t.shape), human_bytes(t.bytes)]
-        }));
+        rows.extend(
+            summary
+                .tensors
+                .iter()
+                .map(|t| vec![t.name.clone(), t.dtype.clone(), format!("{:?}", t.shape), human_bytes(t.bytes)]),
+        );
         format!(
             "step {}, {} parameters, {}\n\n{}",
             summary.state.step,

@@ -14,7 +14,10 @@ use super::{
     trained::{INFERENCE, Ready},
 };
 use crate::{
-    data::{DataConfig, HostInput, InputSchema, Scale, TargetSchema, source::{self, table::Layout}},
+    data::{
+        DataConfig, HostInput, InputSchema, Scale, TargetSchema,
+        source::{self, table::Layout},
+    },
     error::{Error, IoContext, Result},
     task::{host, upload_input},
 };
@@ -142,7 +145,9 @@ fn describe(target: &TargetSchema, outputs: &[f32], row: usize, name: Option<Str
             line.insert("probability".into(), json!(outputs.get(best)));
             line.extend(names.iter().zip(outputs).map(|(name, p)| (format!("p_{name}"), json!(p))));
         }
-        TargetSchema::Values { names } => line.extend(names.iter().zip(outputs).map(|(name, y)| (name.clone(), json!(y)))),
+        TargetSchema::Values { names } => {
+            line.extend(names.iter().zip(outputs).map(|(name, y)| (name.clone(), json!(y))))
+        }
         TargetSchema::NextToken => {}
     }
     line

@@ -44,7 +44,8 @@ fn launch(plan: Plan, console: &Console) -> Result<()> {
     if run.state.step >= run.steps && run.state.step > 0 {
         console.say(&format!("run `{}` is finished: {} steps", dir.name(), run.state.step));
         console.say(&format!("next: kiln resume {} --set train.steps=N trains on; --fresh begins again", dir.name()));
-        return console.result(&json!({ "run": dir.path(), "step": run.state.step, "reason": "finished" }), String::new);
+        return console
+            .result(&json!({ "run": dir.path(), "step": run.state.step, "reason": "finished" }), String::new);
     }
     if run.state.step > 0 {
         console.say(&format!("resuming at step {} of {}", run.state.step, run.steps));
@@ -71,11 +72,7 @@ fn introduce(setup: &Setup, console: &Console) -> Result<()> {
         rows(Split::Validation),
         rows(Split::Test)
     ));
-    console.say(&format!(
-        "model   {}, {} parameters",
-        plan.model.name(),
-        indicatif::HumanCount(setup.parameters())
-    ));
+    console.say(&format!("model   {}, {} parameters", plan.model.name(), indicatif::HumanCount(setup.parameters())));
     console.say(&format!("steps   {steps} of {} {}s", plan.train.batch * plan.train.accumulate, row_word(setup)));
     Ok(())
 }
@@ -99,8 +96,11 @@ fn conclude(dir: &RunDir, task: TaskKind, outcome: &Outcome, progress: &Progress
     ));
     console.say(&format!("everything lies in {}", dir.path().display()));
     if matches!(outcome.reason, Reason::Interrupted | Reason::MaxTime) {
-        return Err(Error::interrupted(format!("stopped at step {} ({}), progress is saved", outcome.step, outcome.reason))
-            .next(format!("`kiln resume {}` goes on", dir.path().display())));
+        return Err(Error::interrupted(format!(
+            "stopped at step {} ({}), progress is saved",
+            outcome.step, outcome.reason
+        ))
+        .next(format!("`kiln resume {}` goes on", dir.path().display())));
     }
     let mut sample = None;
     if task == TaskKind::LanguageModel {

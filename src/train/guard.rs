@@ -22,7 +22,8 @@ pub enum Verdict {
 /// The recent losses that a spike is judged against; travels in the checkpoint.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Guard {
-    recent: VecDeque<f64>,
+    /// As bits: a resumed run must judge by the very same numbers.
+    recent: VecDeque<u64>,
     in_a_row: usize,
 }
 
@@ -35,7 +36,7 @@ impl Guard {
         let fault = self.fault(config, loss, norm);
         let Some((policy, why)) = fault else {
             self.in_a_row = 0;
-            self.recent.push_back(loss);
+            self.recent.push_back(loss.to_bits());
             while self.recent.len() > config.window.max(FEWEST) {
                 self.recent.pop_front();
             }
@@ -68,8 +69,9 @@ impl Guard {
             return None;
         }
         let n = self.recent.len() as f64;
-        let mean = self.recent.iter().sum::<f64>() / n;
-        let deviation = (self.recent.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
+        let losses = || self.recent.iter().copied().map(f64::from_bits);
+        let mean = losses().sum::<f64>() / n;
+        let deviation = (losses().map(|x| (x - mean).powi(2)).sum::<f64>() / n).sqrt();
         let z = (loss - mean) / deviation.max(f64::EPSILON);
         (z > config.spike_z)
             .then(|| (config.spike, format!("the loss {loss:.4} is {z:.1} deviations above its recent mean {mean:.4}")))

@@ -9,12 +9,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::StepReport;
-use crate::{
-    data::Split,
-    device,
-    error::Result,
-    task::Report,
-};
+use crate::{data::Split, device, error::Result, task::Report};
 
 /// How much to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

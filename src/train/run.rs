@@ -1,14 +1,17 @@
 //! A run: everything that a step changes, how it begins, and how it is saved.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use burn::{module::Module, optim::GradientsParams};
 
-use super::{Guard, Progress, RunDir, Setup, StepReport, Verdict, record::Record};
+use super::{Guard, Interrupt, Progress, RunDir, Setup, StepReport, Verdict, record::Record};
 use crate::{
     checkpoint::{self, RunLock, Snapshot, State},
     data::{Loader, Sampler, Split},
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     eval::{self, Pass},
     model::Model,
     nn,
@@ -41,6 +44,7 @@ pub struct Run {
     guard: Guard,
     saved: Option<u64>,
     kill_after: Option<u64>,
+    stop: Interrupt,
     _lock: RunLock,
 }
 
@@ -80,6 +84,7 @@ impl Run {
             ema: average(&setup.plan.optim),
             guard: Guard::default(),
             saved: None,
+            stop: Interrupt::default(),
             kill_after: std::env::var(KILL_AFTER).ok().and_then(|step| step.parse().ok()),
             state,
             dir,
@@ -111,6 +116,11 @@ impl Run {
         self.guard = serde_json::from_value(snapshot.state.guard.clone()).unwrap_or_default();
         self.state = snapshot.state;
         Ok(self)
+    }
+
+    /// A pause gives way to this.
+    pub fn listen_to(&mut self, stop: &Interrupt) {
+        self.stop = stop.clone();
     }
 
     /// Seeds the device's generator from (seed, step).
@@ -202,6 +212,24 @@ impl Run {
         Ok(())
     }
 
+    /// A full disk pauses the run, with everything in memory, for as long as `checkpoint.wait_for_space` says.
+    fn save_when_there_is_space(&self, snapshot: &Snapshot) -> Result<PathBuf> {
+        let patience = Duration::from_secs_f64(self.setup.plan.space_seconds()?.unwrap_or(0.0));
+        let began = Instant::now();
+        let mut told = false;
+        loop {
+            match checkpoint::save(self.dir.path(), snapshot) {
+                Err(e) if e.kind() == Kind::DiskFull && began.elapsed() < patience && !self.stop.raised() => {
+                    if !std::mem::replace(&mut told, true) {
+                        eprintln!("paused at step {}: {}; waiting for space", self.state.step, e.message());
+                    }
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// See [`KILL_AFTER`].
     pub(super) fn die_if_asked(&self) {
         if self.kill_after == Some(self.state.step) {
@@ -219,7 +247,7 @@ impl Run {
             ema: self.ema.as_ref().map(Ema::tensors).transpose()?,
             state: self.state.clone(),
         };
-        let path = checkpoint::save(self.dir.path(), &snapshot)?;
+        let path = self.save_when_there_is_space(&snapshot)?;
         self.saved = Some(self.state.step);
         self.record.saved(self.state.step, &path)?;
         Ok(path)

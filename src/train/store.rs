@@ -85,9 +85,7 @@ pub fn find_run(run: &str, dir: &Path) -> Result<RunDir> {
     }
     let error = Error::input(format!("there is no run `{run}` here or under {}", dir.display()));
     let names: Vec<String> = list_runs(dir)?.iter().map(RunDir::name).collect();
-    let nearest = names.iter().max_by(|a, b| {
-        strsim::jaro_winkler(a, run).total_cmp(&strsim::jaro_winkler(b, run))
-    });
+    let nearest = names.iter().max_by(|a, b| strsim::jaro_winkler(a, run).total_cmp(&strsim::jaro_winkler(b, run)));
     Err(match nearest {
         Some(name) => error.next(format!("did you mean `{name}`? `kiln runs` lists them all")),
         None => error.next("start one with `kiln train CONFIG`, or say where runs are with --dir"),
