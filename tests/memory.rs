@@ -150,7 +150,7 @@ fn word(n: u32) -> String {
 fn a_table_four_times_the_memory_trains() {
     let bench = Bench::on_disk();
     let numbers: Vec<String> = (0..4096).map(|n| format!("{:.5}", f64::from(n) * 0.731 - 1500.0)).collect();
-    fill(&bench.path("table.csv"), 240_000_000, &numbers, ",", 20);
+    fill(&bench.path("table.csv"), 160_000_000, &numbers, ",", 20);
     bench.write(
         "table.toml",
         &format!(

@@ -31,9 +31,9 @@ fn bf16_follows_f32() {
     let distance = apart(&narrow, &wide);
     say(&format!("bf16 is within {:.2} % of f32 over 40 steps", distance * 100.0));
     assert!(distance > 1e-6, "bf16 was computed");
-    // A bf16 has 8 significant bits, so a product is off by up to 0.4 %; the mean over a batch, and weights and
-    // moments in f32, keep the curve closer than a few of those.
-    assert!(distance < 0.02, "{distance}");
+    // A bf16 has 8 significant bits, so a product is off by up to 0.4 %; sums, weights and moments in f32 average that
+    // out. Seen: 0.07 %.
+    assert!(distance < 0.005, "{distance}");
 }
 
 #[test]
