@@ -256,7 +256,7 @@ impl Rules<'_> {
                 self.below_one(&[("model.dropout", mlp.dropout)]);
             }
             ModelConfig::Cnn(cnn) => {
-                self.at_least_one(&[("model.depth", cnn.depth)]); // a width of 0 means the usual one
+                self.at_least_one(&[("model.depth", cnn.depth)]);
                 self.below_one(&[("model.dropout", cnn.dropout)]);
             }
             ModelConfig::Gpt(gpt) => {

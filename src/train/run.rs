@@ -129,7 +129,7 @@ impl Run {
     }
 
     pub(super) fn judge(&mut self, report: &StepReport) -> Verdict {
-        self.guard.judge(&self.setup.plan.guard, report.loss, report.norm)
+        self.guard.judge(&self.setup.plan.guard, report.step, report.loss, report.norm)
     }
 
     /// Moves the weights.
