@@ -1,6 +1,6 @@
 //! The one error type: a kind that decides the exit code, one sentence, and the next action.
 
-use std::{fmt, io, path::Path};
+use std::{any::Any, fmt, io, path::Path};
 
 /// What went wrong, in the terms of an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,10 @@ impl Error {
             }
             io::ErrorKind::PermissionDenied => Self::input(format!("cannot {action} {at}: permission denied"))
                 .next("check the owner and mode of the path"),
+            io::ErrorKind::NotADirectory => {
+                Self::input(format!("cannot {action} {at}: a part of the path is a file, not a folder"))
+                    .next("check the path")
+            }
             _ => Self::failed(format!("cannot {action} {at}: {source}")),
         }
     }
@@ -108,6 +112,12 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// The first line of a panic's message.
+pub fn panic_message(payload: &(dyn Any + Send)) -> Option<&str> {
+    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+    text.and_then(|text| text.lines().next())
+}
 
 /// Attaches the path and the action to an [`io::Result`].
 pub trait IoContext<T> {

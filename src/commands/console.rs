@@ -30,6 +30,11 @@ impl Console {
         self.json
     }
 
+    /// Whether to say more than usual.
+    pub fn is_verbose(&self) -> bool {
+        self.verbosity >= Verbosity::Verbose
+    }
+
     /// A run's bar.
     pub fn progress(&self) -> Progress {
         Progress::new(self.verbosity)
@@ -44,7 +49,7 @@ impl Console {
 
     /// Words for a person who wants to know more.
     pub fn detail(&self, text: &str) {
-        if self.verbosity >= Verbosity::Verbose {
+        if self.is_verbose() {
             eprintln!("{text}");
         }
     }
@@ -56,7 +61,10 @@ impl Console {
                 .map_err(|e| Error::failed(format!("cannot write the result as JSON: {e}")))?;
             print(&json)
         } else {
-            print(text().trim_end())
+            match text().trim_end() {
+                "" => Ok(()),
+                text => print(text),
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Console, console::table};
 use crate::{
     checkpoint,
-    error::Result,
+    error::{Error, Result},
     train::{RunDir, choose_checkpoint, human_bytes},
 };
 
@@ -13,6 +13,10 @@ use crate::{
 pub fn inspect(path: &Path, console: &Console) -> Result<()> {
     let run = RunDir::new(path);
     let folder = if run.plan().is_file() { choose_checkpoint(&run, "latest")? } else { path.to_path_buf() };
+    if !folder.join("manifest.json").is_file() {
+        return Err(Error::input(format!("{} is neither a checkpoint nor a run", path.display()))
+            .next("give a step folder, such as checkpoints/NAME/step-00000500, or a run's folder"));
+    }
     checkpoint::verify(&folder)?;
     let summary = checkpoint::summary(&folder)?;
     console.say(&format!("{}: every checksum holds", folder.display()));

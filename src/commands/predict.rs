@@ -7,7 +7,8 @@ use std::{
 };
 
 use burn::tensor::activation;
-use serde_json::{Map, Value, json};
+use serde::Serializer;
+use serde_json::{Value, json};
 
 use super::{
     Console, Trained,
@@ -131,18 +132,20 @@ fn standardized(row: &[f32], scale: &Scale) -> Vec<f32> {
     scaled.flat_map(|(values, (mean, std))| values.iter().map(move |x| (x - mean) / std)).collect()
 }
 
+/// One prediction: keys with their values, in the order of the columns.
+type Line = Vec<(String, Value)>;
+
 /// The class with its probability and everyone's, or the values by name.
-fn describe(target: &TargetSchema, outputs: &[f32], row: usize, name: Option<String>) -> Map<String, Value> {
-    let mut line = Map::new();
-    match name {
-        Some(name) => line.insert("file".into(), json!(name)),
-        None => line.insert("row".into(), json!(row)),
-    };
+fn describe(target: &TargetSchema, outputs: &[f32], row: usize, name: Option<String>) -> Line {
+    let mut line = vec![match name {
+        Some(name) => ("file".to_string(), json!(name)),
+        None => ("row".to_string(), json!(row)),
+    }];
     match target {
         TargetSchema::Classes { names } => {
             let best = outputs.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(i, _)| i);
-            line.insert("prediction".into(), json!(names.get(best)));
-            line.insert("probability".into(), json!(outputs.get(best)));
+            line.push(("prediction".into(), json!(names.get(best))));
+            line.push(("probability".into(), json!(outputs.get(best))));
             line.extend(names.iter().zip(outputs).map(|(name, p)| (format!("p_{name}"), json!(p))));
         }
         TargetSchema::Values { names } => {
@@ -196,15 +199,19 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, line: &Map<String, Value>) -> Result<()> {
+    fn write(&mut self, line: &Line) -> Result<()> {
         match self {
-            Self::Jsonl(out) => writeln!(out, "{}", Value::Object(line.clone())).map_err(cannot_write),
+            Self::Jsonl(out) => {
+                let pairs = line.iter().map(|(key, value)| (key, value));
+                serde_json::Serializer::new(&mut *out).collect_map(pairs).map_err(cannot_write)?;
+                writeln!(out).map_err(cannot_write)
+            }
             Self::Csv { out, begun } => {
                 if !std::mem::replace(begun, true) {
-                    out.write_record(line.keys()).map_err(cannot_write)?;
+                    out.write_record(line.iter().map(|(key, _)| key)).map_err(cannot_write)?;
                 }
                 let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
-                out.write_record(line.values().map(cell)).map_err(cannot_write)
+                out.write_record(line.iter().map(|(_, value)| cell(value))).map_err(cannot_write)
             }
         }
     }

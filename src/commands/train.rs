@@ -10,7 +10,7 @@ use crate::{
     config::Plan,
     data::{InputSchema, Split, TaskKind},
     error::{Error, IoContext, Result},
-    train::{self, Interrupt, Outcome, Progress, Reason, Run, RunDir, Setup, human_bytes, human_count, human_seconds},
+    train::{self, Interrupt, Outcome, Progress, Reason, Run, RunDir, Setup, human_seconds},
 };
 
 /// Trains what a config describes, going on where an unfinished run of the same plan stopped.
@@ -37,10 +37,11 @@ fn launch(plan: Plan, console: &Console) -> Result<()> {
     let stop = Interrupt::listen()?;
     let mut progress = console.progress();
     let setup = Setup::new(plan, &|text| console.say(text))?;
-    introduce(&setup, console)?;
     let run = Run::resume_or_fresh(setup, &mut progress)?;
+    introduce(&run.setup, console)?;
     let dir = run.dir.clone();
     let task = run.setup.task.kind();
+    let held_out = if run.setup.dataset.len(Split::Test) > 0 { Split::Test } else { Split::Validation };
     if run.state.step >= run.steps && run.state.step > 0 {
         console.say(&format!("run `{}` is finished: {} steps", dir.name(), run.state.step));
         console.say(&format!("next: kiln resume {} --set train.steps=N trains on; --fresh begins again", dir.name()));
@@ -50,9 +51,9 @@ fn launch(plan: Plan, console: &Console) -> Result<()> {
     if run.state.step > 0 {
         console.say(&format!("resuming at step {} of {}", run.state.step, run.steps));
     }
-    progress.begin(run.state.step, run.steps, run.setup.task.unit());
+    progress.begin(run.state.step, run.steps, &run.setup);
     let outcome = train::train(run, &stop, &mut progress)?;
-    conclude(&dir, task, &outcome, &progress, console)
+    conclude(&dir, (task, held_out), &outcome, &progress, console)
 }
 
 fn introduce(setup: &Setup, console: &Console) -> Result<()> {
@@ -82,17 +83,22 @@ fn row_word(setup: &Setup) -> &'static str {
 }
 
 /// Says where everything lies and what to do next.
-fn conclude(dir: &RunDir, task: TaskKind, outcome: &Outcome, progress: &Progress, console: &Console) -> Result<()> {
-    let (first, rest) = progress.timing().unwrap_or_default();
-    let rate = progress.rate();
+fn conclude(
+    dir: &RunDir,
+    (task, held_out): (TaskKind, Split),
+    outcome: &Outcome,
+    progress: &Progress,
+    console: &Console,
+) -> Result<()> {
+    let timing = progress.timing();
     let best = checkpoint::best(dir.path())?;
     console.say(&format!(
-        "{} at step {} after {} (first step {}, compilation and autotune included){}",
+        "{} at step {} after {} of training, {} of them compilation and warm-up{}",
         outcome.reason,
         outcome.step,
-        human_seconds((first + rest).as_secs_f64()),
-        human_seconds(first.as_secs_f64()),
-        rate.map(|r| format!(", {}/s", human_count(r))).unwrap_or_default(),
+        human_seconds(timing.total.as_secs_f64()),
+        human_seconds(timing.warm_up.as_secs_f64()),
+        progress.pace().map(|pace| format!("; then {pace}")).unwrap_or_default(),
     ));
     console.say(&format!("everything lies in {}", dir.path().display()));
     if matches!(outcome.reason, Reason::Interrupted | Reason::MaxTime) {
@@ -110,12 +116,13 @@ fn conclude(dir: &RunDir, task: TaskKind, outcome: &Outcome, progress: &Progress
     let name = dir.path().display();
     match task {
         TaskKind::LanguageModel => console.say(&format!("next: kiln generate {name} --prompt 'TEXT'; a sample:")),
-        _ => console.say(&format!("next: kiln eval {name} --split test; kiln predict {name} --input FILE")),
+        _ => console.say(&format!("next: kiln eval {name} --split {held_out}; kiln predict {name} --input FILE")),
     }
     let metrics = outcome.report.as_ref().map(|r| &r.metrics);
     let result = json!({
         "run": dir.path(), "step": outcome.step, "reason": outcome.reason, "best_step": best, "metrics": metrics,
-        "rate": rate, "first_step_s": first.as_secs_f64(), "train_s": (first + rest).as_secs_f64(), "sample": sample,
+        "rate": progress.rate(), "first_step_s": timing.first.as_secs_f64(), "warm_up_s": timing.warm_up.as_secs_f64(),
+        "train_s": timing.total.as_secs_f64(), "sample": sample,
     });
     console.result(&result, || sample.unwrap_or_default())
 }
@@ -155,9 +162,4 @@ fn set_aside(dir: &RunDir, console: &Console) -> Result<()> {
         console.say(&format!("the old run is now {}", old.display()));
     }
     Ok(())
-}
-
-/// What a started run needs at least: weights, gradients and two moments, in f32.
-pub(super) fn least_memory(parameters: u64) -> String {
-    human_bytes(parameters * 16)
 }

@@ -54,6 +54,13 @@ impl Rules<'_> {
         }
     }
 
+    fn at_most(&mut self, values: &[(&str, usize, usize)]) {
+        for (key, value, most) in values.iter().filter(|(_, value, most)| value > most) {
+            let next = format!("give at most {most}");
+            self.broken(format!("`{key}` must be at most {most}, found {value}"), &[key], next);
+        }
+    }
+
     fn below_one(&mut self, values: &[(&str, f64)]) {
         for (key, value) in values.iter().filter(|(_, value)| !(0.0..1.0).contains(value)) {
             self.broken(format!("`{key}` must be in [0, 1), found {value}"), &[key], "give 0 or more, and less than 1");
@@ -97,6 +104,12 @@ impl Rules<'_> {
             ("guard.window", guard.window),
             ("guard.max_faults", guard.max_faults),
             ("checkpoint.keep", checkpoint.keep),
+        ]);
+        // Beyond these a typing mistake would only show as a machine without memory.
+        self.at_most(&[
+            ("data.workers", data.workers, 1024),
+            ("train.batch", train.batch, 1 << 24),
+            ("train.accumulate", train.accumulate, 1 << 24),
         ]);
         self.below_one(&[
             ("data.holdout.validation", data.holdout.validation),
@@ -173,7 +186,7 @@ impl Rules<'_> {
             let keys = ["optim.schedule.warmup", "optim.schedule.decay", "train.steps"];
             self.broken(message, &keys, "shorten one of the two, or train for more");
         }
-        if schedule.floor > plan.optim.lr {
+        if plan.optim.lr > 0.0 && schedule.floor > plan.optim.lr {
             let message = format!(
                 "`optim.schedule.floor` = {} is above the peak rate `optim.lr` = {}",
                 schedule.floor, plan.optim.lr

@@ -161,7 +161,8 @@ fn check_splits(config: &DataConfig, dataset: &Dataset) -> Result<()> {
 }
 
 fn build_records(source: &Resolved, seed: u64, folder: &Path, progress: &dyn Fn(&str)) -> Result<()> {
-    progress(&format!("preparing {} files", source.files.len()));
+    let files = source.files.len();
+    progress(&format!("preparing {files} file{}", if files == 1 { "" } else { "s" }));
     let mut writer = RecordWriter::new(folder, source.config.holdout, seed);
     let records = source.read(&mut writer)?;
     let scale = Some(writer.finish(&records)?);

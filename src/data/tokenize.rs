@@ -21,7 +21,7 @@ pub(super) fn build(source: &Resolved, given: Option<&Path>, folder: &Path, prog
         Corpus::open(&source.files, reading, config.holdout)
     };
     let joined = corpus(false)?;
-    progress(&format!("preparing {:.1} MB of text", joined.len() as f64 / 1e6));
+    progress(&format!("preparing {} of text", size(joined.len())));
     let tokenizer = match (&config.tokenizer, given) {
         (_, Some(file)) => Tokenizer::from_hf_file(file)?,
         (TokenizerKind::Char, _) => Tokenizer::Char(Arc::new(alphabet(&joined)?.characters())),
@@ -38,6 +38,10 @@ pub(super) fn build(source: &Resolved, given: Option<&Path>, folder: &Path, prog
     // The context is the config's when the data is opened.
     let input = InputSchema::Tokens { vocab: tokenizer.vocab(), context: config.context };
     write_schema(folder, &Schema { input, target: TargetSchema::NextToken, scale: None, bytes_per_token })
+}
+
+fn size(bytes: u64) -> String {
+    if bytes < 1_000_000 { format!("{:.1} kB", bytes as f64 / 1e3) } else { format!("{:.1} MB", bytes as f64 / 1e6) }
 }
 
 fn alphabet(corpus: &Corpus) -> Result<Alphabet> {

@@ -12,7 +12,7 @@ use super::Tensors;
 use crate::error::{Error, Result};
 
 /// Mismatches named in one error; the rest are counted.
-const NAMED: usize = 5;
+const NAMED: usize = 3;
 
 /// Where a traversal of a module stands: the dotted path, and the structs that hold it.
 ///
@@ -60,7 +60,7 @@ impl ModulePath {
     }
 }
 
-/// The error of tensors that do not fit: how many mismatches, the first five named, and what to do.
+/// The error of tensors that do not fit: how many mismatches, the first three named, and what to do.
 pub(crate) fn mismatch(what: &str, problems: &[String], next: &str) -> Error {
     let named = problems.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
     let more = match problems.len().saturating_sub(NAMED) {

@@ -27,9 +27,9 @@ pub enum Event {
         /// The prepared data's fingerprint.
         dataset: String,
     },
-    /// Compilation and autotune, told apart from training.
+    /// The first step of a process, in which kernels are compiled and tuned.
     Compiled {
-        /// How long it took.
+        /// How long that step took.
         #[serde(with = "number")]
         seconds: f64,
     },

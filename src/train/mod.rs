@@ -13,7 +13,7 @@ use std::time::Instant;
 
 pub use guard::{Guard, Verdict};
 pub use interrupt::Interrupt;
-pub use progress::{Progress, Verbosity, human_bytes, human_count, human_seconds};
+pub use progress::{Progress, Timing, Verbosity, human_bytes, human_count, human_seconds};
 pub use run::{KILL_AFTER, Run};
 pub use setup::Setup;
 pub use step::{StepReport, accumulate};

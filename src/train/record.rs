@@ -15,6 +15,7 @@ pub struct Record {
     journal: Journal,
     every: u64,
     seconds: f64,
+    warm: bool,
 }
 
 impl Record {
@@ -28,7 +29,7 @@ impl Record {
 
     /// Opens the journal for a run that goes on from `step`; later lines are set aside.
     pub fn open(path: &Path, step: u64, every: u64, seconds: f64) -> Result<Self> {
-        Ok(Self { journal: Journal::open(path, step)?, every: every.max(1), seconds })
+        Ok(Self { journal: Journal::open(path, step)?, every: every.max(1), seconds, warm: false })
     }
 
     /// The run begins.
@@ -48,14 +49,12 @@ impl Record {
         self.append(&Event::Resumed { step, from: from.display().to_string(), device: device.into() })
     }
 
-    /// The first step of this process, which compiles and tunes kernels, took this long.
-    pub fn compiled(&mut self, took: Duration) -> Result<()> {
-        self.append(&Event::Compiled { seconds: took.as_secs_f64() })
-    }
-
-    /// A step whose weights moved.
+    /// A step whose weights moved; the first one of a process also compiled and tuned the kernels.
     pub fn step(&mut self, report: &StepReport, took: Duration) -> Result<()> {
         self.seconds += took.as_secs_f64();
+        if !std::mem::replace(&mut self.warm, true) {
+            self.append(&Event::Compiled { seconds: took.as_secs_f64() })?;
+        }
         let step = report.step + 1;
         if !step.is_multiple_of(self.every) {
             return Ok(());

@@ -54,6 +54,7 @@ impl Run {
     /// # Errors
     /// The folder is in use, the data is not the same as before, or the config no longer fits the weights.
     pub fn resume_or_fresh(setup: Setup, progress: &mut Progress) -> Result<Self> {
+        setup.check_memory()?;
         let dir = RunDir::new(setup.plan.run.dir.join(&setup.plan.run.name));
         std::fs::create_dir_all(dir.path()).map_err(|e| Error::io("create", dir.path(), e))?;
         let lock = RunLock::acquire(dir.path())?;
@@ -69,12 +70,7 @@ impl Run {
                 ..State::default()
             },
         };
-        dir.store_plan(&setup.plan)?;
-        atomic::write(&dir.schema(), &serde_json::to_vec_pretty(setup.dataset.schema()).map_err(json)?)?;
-        if let Some(tokenizer) = setup.dataset.tokenizer() {
-            tokenizer.save(&dir.tokenizer())?;
-        }
-        let mut run = Self {
+        let run = Self {
             model: setup.model()?,
             steps,
             max_seconds: setup.plan.max_seconds()?,
@@ -93,17 +89,37 @@ impl Run {
         };
         match (snapshot, from) {
             (Some(snapshot), Some(from)) => run.restored(snapshot, &from),
-            _ => {
-                run.record.started(&run.setup, run.setup.parameters())?;
-                Ok(run)
-            }
+            _ => run.begun(),
         }
     }
 
+    fn begun(mut self) -> Result<Self> {
+        self.describe()?;
+        self.record.started(&self.setup, self.setup.parameters())?;
+        Ok(self)
+    }
+
     fn restored(mut self, snapshot: Snapshot, from: &Path) -> Result<Self> {
-        self.record.resumed(snapshot.state.step, from, &self.setup.opened.spec)?;
         self.saved = Some(snapshot.state.step);
-        self.load(snapshot).map_err(|e| e.at(from.display()))
+        self = self.load(snapshot).map_err(|e| match e.kind() {
+            Kind::Input => Error::input(format!("the config no longer fits {}: {}", from.display(), e.message()))
+                .next("drop the --set that changes it, or start another run with --set run.name=NAME"),
+            _ => e.at(from.display()),
+        })?;
+        self.describe()?; // only now: a config that does not fit must not replace the one that does
+        self.record.resumed(self.state.step, from, &self.setup.opened.spec)?;
+        Ok(self)
+    }
+
+    /// Writes the plan, the schema and the tokenizer beside the checkpoints.
+    fn describe(&self) -> Result<()> {
+        self.dir.store_plan(&self.setup.plan)?;
+        let schema = serde_json::to_vec_pretty(self.setup.dataset.schema()).map_err(json)?;
+        atomic::write(&self.dir.schema(), &schema)?;
+        match self.setup.dataset.tokenizer() {
+            Some(tokenizer) => tokenizer.save(&self.dir.tokenizer()),
+            None => Ok(()),
+        }
     }
 
     /// Takes weights, optimizer state, averages and counters from a snapshot.

@@ -46,6 +46,23 @@ schedule = { warmup = 2 }
 every = 3
 "#;
 
+/// A classifier of a table of its own: `kind` is `up` where `a` is above `b`.
+pub const TABLE: &str = r#"
+[data]
+task = "classification"
+source = { path = "rows.csv" }
+target = ["kind"]
+
+[model]
+kind = "mlp"
+hidden = [8]
+
+[train]
+steps = 6
+batch = 16
+device = "flex"
+"#;
+
 impl Bench {
     pub fn new() -> Self {
         Self { dir: tempfile::tempdir().expect("a temporary folder") }
@@ -62,6 +79,14 @@ impl Bench {
         let text: String = (0..400).map(|i| format!("line {i} of a text that repeats itself\n")).collect();
         bench.write("text.txt", &text);
         bench.write("tiny.toml", TINY);
+        bench
+    }
+
+    /// With `table.toml` and its rows.
+    pub fn table() -> Self {
+        let bench = Self::new();
+        bench.write("rows.csv", &rows());
+        bench.write("table.toml", TABLE);
         bench
     }
 
@@ -119,6 +144,16 @@ pub fn skip(what: &str) {
 /// Says a figure on the terminal, past the harness.
 pub fn say(what: &str) {
     let _ = writeln!(std::io::stderr(), "{what}");
+}
+
+/// 200 rows of `a,b,kind`.
+pub fn rows() -> String {
+    let mut text = String::from("a,b,kind\n");
+    for i in 0..200 {
+        let (a, b) = (f64::from(i * 37 % 101) / 100.0, f64::from(i * 53 % 97) / 100.0);
+        text.push_str(&format!("{a},{b},{}\n", if a > b { "up" } else { "down" }));
+    }
+    text
 }
 
 /// One cache for all tests of this checkout, so that data is prepared once.

@@ -157,7 +157,9 @@ impl Tokenizer {
 
     /// Reads what [`Tokenizer::save`] wrote.
     pub fn load(path: &Path) -> Result<Self> {
-        let damaged = |e: serde_json::Error| Error::input(format!("{} is not a kiln tokenizer: {e}", path.display()));
+        let damaged = |e: serde_json::Error| {
+            Error::input(format!("{} is damaged: {e}", path.display())).next("`kiln resume` writes it anew")
+        };
         match serde_json::from_slice(&read(path)?).map_err(damaged)? {
             Stored::Bytes => Ok(Self::Bytes),
             Stored::Char { characters } => Ok(Self::Char(Arc::new(Characters::new(characters.chars())))),
