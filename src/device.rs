@@ -117,6 +117,7 @@ impl DeviceSpec {
     pub fn open(&self) -> Result<Opened> {
         match self {
             Self::Auto => open_best(),
+            Self::Wgpu(Adapter::Software) | Self::Vulkan(Adapter::Software) => backend::checked(*self),
             spec => backend::open(*spec),
         }
     }

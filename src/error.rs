@@ -9,6 +9,8 @@ pub enum Kind {
     Failed,
     /// The user's input (config, data, arguments) is at fault: exit code 2.
     Input,
+    /// The disk is full: exit code 1, but what waits for space may go on.
+    DiskFull,
     /// The run stopped early with its progress saved; requeue it: exit code 3.
     Interrupted,
 }
@@ -50,7 +52,7 @@ impl Error {
                 Self::input(format!("cannot {action} {at}: there is no such file or folder")).next("check the path")
             }
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::failed(format!("cannot {action} {at}: the disk is full"))
+                Self { kind: Kind::DiskFull, ..Self::failed(format!("cannot {action} {at}: the disk is full")) }
                     .next("free some space, then `kiln resume` the run; nothing that was saved is lost")
             }
             io::ErrorKind::PermissionDenied => Self::input(format!("cannot {action} {at}: permission denied"))
@@ -90,7 +92,7 @@ impl Error {
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
-            Kind::Failed => 1,
+            Kind::Failed | Kind::DiskFull => 1,
             Kind::Input => 2,
             Kind::Interrupted => 3,
         }

@@ -26,7 +26,15 @@ fn every_optimizer_and_the_average_continue_bit_for_bit() {
         let bench = Bench::tiny();
         let kind = format!("optim.kind={kind}");
         let proof = bench.json(&[
-            "verify-resume", "tiny.toml", "--steps", "6", "--set", &kind, "--set", "optim.ema=0.9", "--set",
+            "verify-resume",
+            "tiny.toml",
+            "--steps",
+            "6",
+            "--set",
+            &kind,
+            "--set",
+            "optim.ema=0.9",
+            "--set",
             "train.accumulate=2",
         ]);
         assert_eq!(proof["identical"], true, "{kind}: {proof}");
@@ -37,7 +45,17 @@ fn every_optimizer_and_the_average_continue_bit_for_bit() {
 fn one_batch_of_32_equals_8_of_4_within_rounding() {
     let bench = Bench::tiny();
     bench.ok(&["train", "tiny.toml", "-q", "--set", "train.batch=32", "--set", "run.name=one"]);
-    bench.ok(&["train", "tiny.toml", "-q", "--set", "train.batch=4", "--set", "train.accumulate=8", "--set", "run.name=many"]);
+    bench.ok(&[
+        "train",
+        "tiny.toml",
+        "-q",
+        "--set",
+        "train.batch=4",
+        "--set",
+        "train.accumulate=8",
+        "--set",
+        "run.name=many",
+    ]);
     let one = steps(&bench.path("checkpoints/one/journal.jsonl"));
     let many = steps(&bench.path("checkpoints/many/journal.jsonl"));
     assert_eq!(one.len(), 6);
@@ -66,7 +84,15 @@ fn sigterm_finishes_the_step_saves_and_exits_3_and_resume_ends_as_the_straight_r
     assert!(said.contains("progress is saved") && said.contains("kiln resume"), "{said}");
     let before = steps(&bench.path(JOURNAL));
     let stop = before.last().unwrap().0 + 20;
-    bench.ok(&["resume", "tiny", "--quiet", "--set", &format!("train.steps={stop}"), "--set", "optim.schedule.kind=constant"]);
+    bench.ok(&[
+        "resume",
+        "tiny",
+        "--quiet",
+        "--set",
+        &format!("train.steps={stop}"),
+        "--set",
+        "optim.schedule.kind=constant",
+    ]);
     assert_eq!(steps(&bench.path(JOURNAL)).last().unwrap().0, stop);
 }
 

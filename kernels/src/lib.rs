@@ -15,3 +15,17 @@ mod layer_norm;
 pub use cross_entropy::cross_entropy;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
+
+/// The cubecl backend under its fusion layer, which burn exports by name for some of its runtimes only.
+#[cfg(feature = "cube")]
+type CubeBackend = <burn::backend::Cube as Layered>::Inner;
+
+#[cfg(feature = "cube")]
+trait Layered {
+    type Inner;
+}
+
+#[cfg(feature = "cube")]
+impl<B: burn::backend::fusion::FusionBackend> Layered for burn::backend::fusion::Fusion<B> {
+    type Inner = B;
+}

@@ -143,9 +143,12 @@ impl Rules<'_> {
             }
             _ => {}
         }
-        if !train.max_time.trim().is_empty() && duration(train.max_time.trim()).is_none() {
-            let message = format!("`train.max_time` is not a length of time: `{}`", train.max_time);
-            self.broken(message, &["train.max_time"], "write it as in `90s`, `30m`, `2h` or `1h30m`");
+        let lengths = [("train.max_time", &train.max_time), ("checkpoint.wait_for_space", &checkpoint.wait_for_space)];
+        for (key, text) in lengths {
+            if !text.trim().is_empty() && duration(text.trim()).is_none() {
+                let message = format!("`{key}` is not a length of time: `{text}`");
+                self.broken(message, &[key], "write it as in `90s`, `30m`, `2h` or `1h30m`");
+            }
         }
         if train.patience > 0 && eval.every == 0 {
             let message = "`train.patience` counts evaluations, but `eval.every` = 0 makes none while training";
@@ -266,7 +269,7 @@ impl Rules<'_> {
                 self.below_one(&[("model.dropout", mlp.dropout)]);
             }
             ModelConfig::Cnn(cnn) => {
-                self.at_least_one(&[("model.depth", cnn.depth), ("model.width", cnn.width)]);
+                self.at_least_one(&[("model.depth", cnn.depth)]);
                 self.below_one(&[("model.dropout", cnn.dropout)]);
             }
             ModelConfig::Gpt(gpt) => {

@@ -61,7 +61,16 @@ impl Dataset {
             schema.scale = None;
         }
         let fingerprint = fingerprint.to_owned();
-        Ok(Self { inner: Arc::new(Inner { schema, tokenizer, shards, fingerprint, folder: folder.to_path_buf(), seed: view.seed }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                schema,
+                tokenizer,
+                shards,
+                fingerprint,
+                folder: folder.to_path_buf(),
+                seed: view.seed,
+            }),
+        })
     }
 
     /// What an example looks like.

@@ -13,7 +13,7 @@ use super::{
 use crate::error::{Error, IoContext, Result};
 
 /// Raised whenever the same source and settings would give other bytes.
-const PREPARATION: u32 = 1;
+const PREPARATION: u32 = 2;
 
 /// Prepares the data of a config, or finds it prepared, and opens it. Relative paths start from `base`.
 ///

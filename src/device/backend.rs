@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use burn::tensor::Device;
+use burn::tensor::{Device, FloatDType, Tensor};
 
 use super::{Adapter, DeviceSpec, Opened, Torch};
 use crate::error::{Error, Result, panic_message};
@@ -49,6 +49,29 @@ pub(super) fn open(spec: DeviceSpec) -> Result<Opened> {
     Ok(Opened { device, name, spec: spec.to_string() })
 }
 
+/// Opens a software driver and has it multiply two matrices, which takes it seconds.
+///
+/// SwiftShader runs some of burn's SPIR-V kernels as if they were empty, and tuning prefers the fastest kernel: without
+/// this, a run there would train on zeros and never say so.
+pub(super) fn checked(spec: DeviceSpec) -> Result<Opened> {
+    let opened = open(spec)?;
+    match quietly(|| multiplies(&opened.device, FloatDType::F32)) {
+        Ok(true) => Ok(opened),
+        Ok(false) => {
+            Err(Error::failed(format!("`{spec}` gets the product of two small matrices wrong: {}", opened.name))
+                .next("build without the vulkan feature (`cargo build --release --features wgpu`) and use `wgpu:cpu`"))
+        }
+        Err(why) => Err(absent(spec, &format!("its driver fails at a product of two small matrices: {why}"))),
+    }
+}
+
+/// Whether a product of odd-sized matrices of twos is right everywhere in `dtype`.
+pub(super) fn multiplies(device: &Device, dtype: FloatDType) -> bool {
+    let twos = |shape| Tensor::<2>::full(shape, 2.0, device).cast(dtype);
+    let product = twos([3, 5]).matmul(twos([5, 7])).cast(FloatDType::F32).into_data();
+    product.iter::<f32>().all(|value| value == 20.0)
+}
+
 /// Runs `probe` with panics caught and their message kept off the terminal.
 ///
 /// burn panics where a driver or an adapter is missing. The hook is the process's, so probes take turns.
@@ -59,7 +82,8 @@ pub(super) fn quietly<T>(probe: impl FnOnce() -> T) -> Result<T, String> {
     panic::set_hook(Box::new(|_| {}));
     let result = panic::catch_unwind(AssertUnwindSafe(probe));
     panic::set_hook(hook);
-    result.map_err(|payload| panic_message(payload.as_ref()).unwrap_or("its driver failed without a reason").to_string())
+    result
+        .map_err(|payload| panic_message(payload.as_ref()).unwrap_or("its driver failed without a reason").to_string())
 }
 
 fn absent(spec: impl std::fmt::Display, found: &str) -> Error {

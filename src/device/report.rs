@@ -1,6 +1,6 @@
 //! What `kiln devices` tells of every device that kiln knows.
 
-use burn::tensor::{Device, FloatDType, Tensor};
+use burn::tensor::{Device, FloatDType};
 use serde::Serialize;
 
 use super::{Adapter, DeviceSpec, Torch, backend, machine};
@@ -98,7 +98,7 @@ fn dtypes(spec: DeviceSpec, device: &Device) -> Dtypes {
     let computes = |dtype: FloatDType| {
         let claimed = backend::quietly(|| device.supports_dtype(dtype)).unwrap_or(false);
         // A GPU answers for arithmetic already, and a first kernel there costs seconds of tuning.
-        claimed && (!spec.on_host() || backend::quietly(|| multiplies(device, dtype)).unwrap_or(false))
+        claimed && (!spec.on_host() || backend::quietly(|| backend::multiplies(device, dtype)).unwrap_or(false))
     };
     Dtypes {
         f32: computes(FloatDType::F32),
@@ -106,13 +106,6 @@ fn dtypes(spec: DeviceSpec, device: &Device) -> Dtypes {
         f16: computes(FloatDType::F16),
         f64: computes(FloatDType::F64),
     }
-}
-
-/// Whether `[[2, 2], [2, 2]]` squared is 8 everywhere in `dtype`.
-fn multiplies(device: &Device, dtype: FloatDType) -> bool {
-    let twos = Tensor::<2>::full([2, 2], 2.0, device).cast(dtype);
-    let product = twos.clone().matmul(twos).cast(FloatDType::F32).into_data();
-    product.iter::<f32>().all(|value| value == 8.0)
 }
 
 #[cfg(test)]

@@ -6,10 +6,7 @@ use burn::{
 };
 
 use super::{Activation, MlpConfig, Signature, cost::Cost, rules};
-use crate::{
-    error::Result,
-    nn,
-};
+use crate::{error::Result, nn};
 
 const KIND: &str = "mlp";
 

@@ -87,7 +87,9 @@ impl Meter {
     pub fn finish(self) -> Result<Report> {
         let count = self.count;
         if count == 0 {
-            return Err(Error::input("the split to evaluate is empty").next("raise `data.holdout`, or evaluate another"));
+            return Err(
+                Error::input("the split to evaluate is empty").next("raise `data.holdout`, or evaluate another")
+            );
         }
         let (mut metrics, detail) = match self.metric {
             Metric::Language { metric, .. } => {

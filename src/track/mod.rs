@@ -3,7 +3,7 @@
 pub mod atomic;
 mod event;
 mod journal;
-mod number;
+pub mod number;
 
 pub use event::Event;
 pub use journal::{Journal, MAX_LINE, read};

@@ -69,6 +69,7 @@ pub struct Outcome {
 /// A halt by the guard, a device or data failure, or a checkpoint that cannot be written.
 pub fn train(mut run: Run, stop: &Interrupt, progress: &mut Progress) -> Result<Outcome> {
     let started = Instant::now();
+    run.listen_to(stop);
     let reason = loop {
         if let Some(reason) = reason_to_stop(&run, stop, started) {
             break reason;

@@ -96,8 +96,14 @@ impl Progress {
 
     /// A line for a person; it survives the bar.
     pub fn note(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            self.warn(text);
+        }
+    }
+
+    /// A line that even `--quiet` does not hold back: somebody has to act.
+    pub fn warn(&self, text: &str) {
         match &self.bar {
-            _ if self.verbosity == Verbosity::Quiet => {}
             Some(bar) => bar.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),
         }

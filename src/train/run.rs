@@ -1,10 +1,13 @@
 //! A run: everything that a step changes, how it begins, and how it is saved.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use burn::{module::Module, optim::GradientsParams};
 
-use super::{Guard, Progress, RunDir, Setup, StepReport, Verdict, record::Record};
+use super::{Guard, Interrupt, Progress, RunDir, Setup, StepReport, Verdict, record::Record};
 use crate::{
     checkpoint::{self, RunLock, Snapshot, State},
     data::{Loader, Sampler, Split},
@@ -41,6 +44,7 @@ pub struct Run {
     guard: Guard,
     saved: Option<u64>,
     kill_after: Option<u64>,
+    stop: Interrupt,
     _lock: RunLock,
 }
 
@@ -76,6 +80,7 @@ impl Run {
             ema: average(&setup.plan.optim),
             guard: Guard::default(),
             saved: None,
+            stop: Interrupt::default(),
             kill_after: std::env::var(KILL_AFTER).ok().and_then(|step| step.parse().ok()),
             state,
             dir,
@@ -129,13 +134,18 @@ impl Run {
         Ok(self)
     }
 
+    /// A pause gives way to this.
+    pub fn listen_to(&mut self, stop: &Interrupt) {
+        self.stop = stop.clone();
+    }
+
     /// Seeds the device's generator from (seed, step).
     pub fn seed_step(&self) {
         self.setup.device.seed(seed_at(self.setup.plan.run.seed, self.state.step));
     }
 
     pub(super) fn judge(&mut self, report: &StepReport) -> Verdict {
-        self.guard.judge(&self.setup.plan.guard, report.loss, report.norm)
+        self.guard.judge(&self.setup.plan.guard, report.step, report.loss, report.norm)
     }
 
     /// Moves the weights.
@@ -204,19 +214,39 @@ impl Run {
         }
         self.state.best = Some(loss);
         self.state.stale = 0;
-        let path = self.write_snapshot()?;
-        progress.saved(self.state.step, &path);
+        self.write_snapshot(progress)?;
         checkpoint::mark_best(self.dir.path(), self.state.step)
     }
 
     /// Saves, and removes what retention does not keep.
     pub(super) fn save(&mut self, progress: &mut Progress) -> Result<()> {
         if self.saved != Some(self.state.step) {
-            let path = self.write_snapshot()?;
-            progress.saved(self.state.step, &path);
+            self.write_snapshot(progress)?;
         }
         checkpoint::prune(self.dir.path(), self.setup.plan.checkpoint.keep)?;
         Ok(())
+    }
+
+    /// A full disk pauses the run, with everything in memory, for as long as `checkpoint.wait_for_space` says.
+    fn save_when_there_is_space(&self, snapshot: &Snapshot, progress: &Progress) -> Result<PathBuf> {
+        let patience = Duration::from_secs_f64(self.setup.plan.space_seconds()?.unwrap_or(0.0));
+        let began = Instant::now();
+        let mut told = false;
+        loop {
+            match checkpoint::save(self.dir.path(), snapshot) {
+                Err(e) if e.kind() == Kind::DiskFull && began.elapsed() < patience && !self.stop.raised() => {
+                    if !std::mem::replace(&mut told, true) {
+                        progress.warn(&format!(
+                            "paused at step {}: {}; waiting for space",
+                            self.state.step,
+                            e.message()
+                        ));
+                    }
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+                other => return other,
+            }
+        }
     }
 
     /// See [`KILL_AFTER`].
@@ -227,7 +257,7 @@ impl Run {
         }
     }
 
-    fn write_snapshot(&mut self) -> Result<PathBuf> {
+    fn write_snapshot(&mut self, progress: &Progress) -> Result<()> {
         self.state.guard = serde_json::to_value(&self.guard).map_err(json)?;
         self.state.device = self.setup.opened.spec.clone();
         let snapshot = Snapshot {
@@ -236,10 +266,11 @@ impl Run {
             ema: self.ema.as_ref().map(Ema::tensors).transpose()?,
             state: self.state.clone(),
         };
-        let path = checkpoint::save(self.dir.path(), &snapshot)?;
+        let path = self.save_when_there_is_space(&snapshot, progress)?;
         self.saved = Some(self.state.step);
         self.record.saved(self.state.step, &path)?;
-        Ok(path)
+        progress.saved(self.state.step, &path);
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -67,6 +68,11 @@ impl Bench {
         Self { dir: tempfile::tempdir().expect("a temporary folder") }
     }
 
+    /// On the disk that the build lies on: the usual temporary folder may lie in memory.
+    pub fn on_disk() -> Self {
+        Self { dir: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary folder") }
+    }
+
     /// With `tiny.toml` and its text.
     pub fn tiny() -> Self {
         let bench = Self::new();
@@ -128,6 +134,16 @@ impl From<Output> for Said {
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
+}
+
+/// Says on the terminal what a test could not try here, past the harness, which keeps a passing test's words to itself.
+pub fn skip(what: &str) {
+    say(&format!("SKIPPED {what}"));
+}
+
+/// Says a figure on the terminal, past the harness.
+pub fn say(what: &str) {
+    let _ = writeln!(std::io::stderr(), "{what}");
 }
 
 /// 200 rows of `a,b,kind`.

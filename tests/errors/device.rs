@@ -1,6 +1,9 @@
 //! Devices that are unknown, absent or left out of the build.
 
-use crate::{common::Bench, refuse};
+use crate::{
+    common::{Bench, skip},
+    refuse,
+};
 
 #[test]
 fn an_unknown_device_is_told_the_nearest_one() {
@@ -29,7 +32,7 @@ fn a_device_left_out_of_the_build_names_the_cargo_command() {
         ("tch", "tch", cfg!(feature = "tch")),
     ] {
         if compiled {
-            println!("skipped: this build has {feature}");
+            skip(&format!("{device} left out of the build: this build has it"));
             continue;
         }
         let command = format!("--features {feature}");
@@ -56,7 +59,7 @@ fn a_device_that_is_compiled_in_but_absent_says_what_was_found() {
         if compiled && !cfg!(target_os = "macos") {
             refuse(&bench, &[(&["train", "tiny.toml", "--device", device], 2, &["on this machine", "kiln devices"])]);
         } else {
-            println!("skipped: {device} is not in this build");
+            skip(&format!("{device} compiled in but absent: it is not in this build"));
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::{
     fs::{self, File},
-    io::Write,
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use crate::{
-    common::{Bench, steps},
+    common::{Bench, skip, steps},
     refused,
 };
 
@@ -42,7 +42,7 @@ impl Drop for Disk {
 fn a_full_disk_loses_nothing_and_the_run_goes_on_after() {
     let bench = Bench::tiny();
     let Some(disk) = Disk::mount(bench.path("disk"), "size=8m") else {
-        println!("skipped: no right to mount a small disk here; run as root to test a full one");
+        skip("a full disk: no right to mount a small one here; run as root");
         return;
     };
     // Weights and two moments of 64 wide are some 600 kB a checkpoint.
@@ -51,12 +51,18 @@ fn a_full_disk_loses_nothing_and_the_run_goes_on_after() {
     bench.ok(&train);
     let ballast = disk.fill(200 << 10);
     let on = ["resume", "disk/tiny", "--quiet", "--set", "train.steps=12"];
-    let said = bench.kiln(&on);
+    let said = bench.kiln(&[&on[..], &["--set", "checkpoint.wait_for_space="]].concat());
     refused(&said, 1, &["disk/tiny", "the disk is full", "free some space", "`kiln resume`"]);
     assert_eq!(folders(&disk.0.join("tiny")), ["step-00000003", "step-00000006"], "no torn folder is left");
     bench.ok(&["inspect", "disk/tiny/step-00000006"]);
+
+    let patient = [&on[..], &["--set", "checkpoint.wait_for_space=5m"]].concat();
+    let mut child = bench.command(&patient).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("paused at step 9") && line.contains("the disk is full; waiting for space"), "{line}");
     fs::remove_file(ballast).unwrap();
-    bench.ok(&on);
+    assert!(child.wait().unwrap().success(), "it goes on by itself");
     assert_eq!(steps(&disk.0.join("tiny/journal.jsonl")).len(), 12, "every step is in the journal once");
 }
 

@@ -82,7 +82,7 @@ impl CrossEntropy for burn::backend::NdArray {}
 #[cfg(feature = "tch")]
 impl CrossEntropy for burn::backend::LibTorch {}
 #[cfg(feature = "cube")]
-impl CrossEntropy for burn::backend::wgpu::CubeBackend {}
+impl CrossEntropy for crate::CubeBackend {}
 
 impl<B: CrossEntropy, C: CheckpointStrategy> CrossEntropy for Autodiff<B, C> {
     fn cross_entropy(logits: FloatTensor<Self>, targets: IntTensor<Self>, smoothing: f64) -> FloatTensor<Self> {

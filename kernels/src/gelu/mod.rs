@@ -54,7 +54,7 @@ impl Gelu for burn::backend::NdArray {}
 #[cfg(feature = "tch")]
 impl Gelu for burn::backend::LibTorch {}
 #[cfg(feature = "cube")]
-impl Gelu for burn::backend::wgpu::CubeBackend {}
+impl Gelu for crate::CubeBackend {}
 
 impl<B: Gelu, C: CheckpointStrategy> Gelu for Autodiff<B, C> {
     fn gelu_tanh(x: FloatTensor<Self>) -> FloatTensor<Self> {

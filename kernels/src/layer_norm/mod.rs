@@ -85,7 +85,7 @@ impl LayerNorm for burn::backend::NdArray {}
 #[cfg(feature = "tch")]
 impl LayerNorm for burn::backend::LibTorch {}
 #[cfg(feature = "cube")]
-impl LayerNorm for burn::backend::wgpu::CubeBackend {}
+impl LayerNorm for crate::CubeBackend {}
 
 impl<B: LayerNorm, C: CheckpointStrategy> LayerNorm for Autodiff<B, C> {
     fn layer_norm(

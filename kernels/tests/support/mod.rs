@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 
 /// Every compiled device that is present; the others are named on stderr.
-#[allow(deprecated)]
+#[allow(deprecated, clippy::vec_init_then_push)]
 pub fn devices() -> Vec<(&'static str, Device)> {
     let mut devices = Vec::new();
     #[cfg(feature = "flex")]
@@ -12,13 +12,13 @@ pub fn devices() -> Vec<(&'static str, Device)> {
     devices.push(("ndarray", Device::ndarray()));
     #[cfg(feature = "tch")]
     devices.push(("tch", Device::libtorch()));
-    #[cfg(feature = "vulkan")]
-    match Device::enumerate(burn::tensor::DeviceType::Vulkan).into_iter().next() {
-        Some(device) => devices.push(("vulkan", device)),
-        None => eprintln!("SKIPPED vulkan: no adapter; .ci/software-vulkan.sh installs a software driver"),
+    #[cfg(feature = "wgpu")]
+    match Device::enumerate(burn::tensor::DeviceType::Wgpu).into_iter().next() {
+        Some(device) => devices.push(("wgpu", device)),
+        None => eprintln!("SKIPPED wgpu: no adapter; .ci/software-vulkan.sh installs a software driver"),
     }
     for (name, compiled) in
-        [("ndarray", cfg!(feature = "ndarray")), ("tch", cfg!(feature = "tch")), ("vulkan", cfg!(feature = "vulkan"))]
+        [("ndarray", cfg!(feature = "ndarray")), ("tch", cfg!(feature = "tch")), ("wgpu", cfg!(feature = "wgpu"))]
     {
         if !compiled {
             eprintln!("SKIPPED {name}: not compiled in");

@@ -193,7 +193,7 @@ impl Chunks {
             let room = end - self.position;
             let rest = if bytes.len() as u64 > room {
                 self.split += 1;
-                bytes.split_off(line_end(&bytes, room as usize, (self.corpus.len / 1000) as usize))
+                bytes.split_off(line_end(&bytes, room as usize, self.slack()))
             } else {
                 Vec::new()
             };
@@ -206,6 +206,15 @@ impl Chunks {
         }
         chunks.reverse();
         self.ready = chunks;
+    }
+
+    /// Bytes by which the split that now begins may start later than asked for: few of the corpus's and of its own, so
+    /// that looking for a line's end never swallows a small split.
+    fn slack(&self) -> usize {
+        let end = |split: usize| self.corpus.ends.get(split).map_or(self.corpus.len, |&end| end.min(self.corpus.len));
+        let mut sizes = (self.split..Split::ALL.len()).map(|split| end(split).saturating_sub(end(split - 1)));
+        let own = sizes.find(|&size| size > 0).unwrap_or(0);
+        (self.corpus.len / 1000).min(own / 10) as usize
     }
 }
 
@@ -314,6 +323,14 @@ mod tests {
         assert!(parts[0].ends_with('\n') && parts[1].ends_with('\n'));
         let share = |i: usize| parts[i].len() as f64 / text.len() as f64;
         assert!((share(0) - 0.85).abs() < 0.002 && (share(1) - 0.1).abs() < 0.002);
+    }
+
+    #[test]
+    fn a_small_split_is_not_swallowed_by_a_long_line() {
+        let text = "word ".repeat(20_000) + "\n";
+        let (_folder, paths) = files(&[text.as_bytes()]);
+        let corpus = Corpus::open(&paths, UTF8, Holdout { validation: 0.001, test: 0.0 }).unwrap();
+        assert_eq!(splits(&corpus)[1].len(), 100);
     }
 
     #[test]
