@@ -50,7 +50,7 @@ impl Dataset {
         let tokens = matches!(schema.input, InputSchema::Tokens { .. });
         let tokenizer = if tokens { Some(Tokenizer::load(&folder.join(TOKENIZER_FILE))?) } else { None };
         let [train, validation, test] = Split::ALL.map(|split| Shard::open(&shard_path(folder, split)));
-        let shards = [train?, validation?, test?];
+        let shards = [train?.drawn_at_random(), validation?, test?];
         for shard in &shards {
             check_layout(&schema, shard)?;
         }

@@ -211,6 +211,15 @@ impl Shard {
         Ok(Self { path: path.to_owned(), map, layout, rows, body, stride: stride as usize })
     }
 
+    /// Says that rows will be drawn at random. Otherwise the system reads ahead of every one, megabytes on some disks,
+    /// which for data larger than memory pushes out the pages that the next rows need.
+    pub fn drawn_at_random(self) -> Self {
+        // Advice only: a system that refuses it reads as before.
+        #[cfg(unix)]
+        let _ = self.map.advise(memmap2::Advice::Random);
+        self
+    }
+
     pub fn rows(&self) -> u64 {
         self.rows
     }
