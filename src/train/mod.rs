@@ -82,9 +82,15 @@ pub fn train(mut run: Run, stop: &Interrupt, progress: &mut Progress) -> Result<
         let report = batch.read(norm)?; // the step's one sync with the device
 
         // Judge before the weights move.
-        match run.judge(&report) {
-            Verdict::Apply => run = run.apply(batch.grads, &report),
-            Verdict::Skip(why) => run.record.skipped(&report, &why)?,
+        let moved = match run.judge(&report) {
+            Verdict::Apply => {
+                run = run.apply(batch.grads, &report);
+                true
+            }
+            Verdict::Skip(why) => {
+                run.record.skipped(&report, &why)?;
+                false
+            }
             Verdict::Rollback(why) => {
                 progress.note(&format!("step {}: {why}; rolling back", report.step));
                 run.record.rolled_back(&report, &why)?;
@@ -92,13 +98,15 @@ pub fn train(mut run: Run, stop: &Interrupt, progress: &mut Progress) -> Result<
                 continue;
             }
             Verdict::Halt(why) => return halt(&mut run, &report, &why),
-        }
+        };
         run.state.step += 1;
         run.state.seconds += clock.elapsed().as_secs_f64();
 
         // ---- the step is over; the rest only watches ----
-        run.record.step(&report, clock.elapsed())?;
-        progress.step(&report, clock.elapsed());
+        if moved {
+            run.record.step(&report, clock.elapsed())?;
+            progress.step(&report, clock.elapsed());
+        }
         if run.eval_due() && run.state.step < run.steps {
             let batches = run.setup.plan.eval.batches;
             let report = watch(&mut run, progress, batches)?;
