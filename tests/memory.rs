@@ -107,8 +107,8 @@ fn flat(bench: &Bench, name: &str, file: &str, batch: u64) {
     let most = train(bench, name, limit);
     let seconds = started.elapsed().as_secs_f64();
     let journal = fs::read_to_string(bench.path(&format!("checkpoints/{name}/journal.jsonl"))).unwrap();
-    let lines = journal.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let last = lines.last().unwrap();
+    let mut lines = journal.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let last = lines.next_back().unwrap();
     assert_eq!((last["event"].as_str(), last["step"].as_u64()), (Some("finished"), Some(STEPS)), "{last}");
     let rate = (STEPS * batch) as f64 / last["seconds"].as_f64().unwrap();
     say(&format!(
