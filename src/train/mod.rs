@@ -161,7 +161,13 @@ fn finish(mut run: Run, reason: Reason, progress: &mut Progress) -> Result<Outco
     let mut report = None;
     if done && run.setup.dataset.len(Split::Validation) > 0 {
         let last = watch(&mut run, progress, 0)?;
-        run.judge_best(last.loss(), progress)?;
+        // The best one is chosen by losses over the same rows: those that every evaluation read.
+        let batches = run.setup.plan.eval.batches;
+        let same = match batches {
+            0 => last.loss(),
+            _ => run.evaluate(Pass { split: Split::Validation, batch: run.eval_batch(), batches })?.loss(),
+        };
+        run.judge_best(same, progress)?;
         report = Some(last);
     }
     run.save(progress)?;
