@@ -128,7 +128,6 @@ impl GptConfig {
                 width,
                 hidden: self.hidden(),
                 gated,
-                exact: false,
                 bias: self.bias && !gated,
                 std: STD,
                 output_std,

@@ -22,8 +22,8 @@ const STD: f64 = 0.02;
 /// A classifier or regressor of pictures: patches and a class token through pre-norm blocks, the head on the class
 /// token.
 ///
-/// GELU is the exact one (by erf), as the paper's equation and torchvision have it. Weights and positions start
-/// normal(0, 0.02), biases and the class token zero.
+/// GELU is the one by tanh, as the authors' code computes it (torchvision takes erf: within 5e-4). Weights and positions
+/// start normal(0, 0.02), biases and the class token zero.
 #[derive(Module, Debug)]
 pub struct Vit {
     patch_embedding: Linear,
@@ -86,7 +86,6 @@ impl VitConfig {
                 width,
                 hidden: 4 * width,
                 gated: false,
-                exact: true,
                 bias: true,
                 std: STD,
                 output_std: STD,

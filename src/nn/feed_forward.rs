@@ -16,8 +16,6 @@ pub struct FeedForwardConfig {
     pub hidden: usize,
     /// `silu(x gate) * (x up)` (SwiGLU, Shazeer 2020) instead of `gelu(x up)`.
     pub gated: bool,
-    /// GELU by erf instead of tanh; means nothing when gated.
-    pub exact: bool,
     /// Whether the linear layers have biases.
     pub bias: bool,
     /// Standard deviation of the weights into the hidden layer.
@@ -38,7 +36,6 @@ impl FeedForwardConfig {
             gate: self.gated.then(|| up.init(device)),
             down: down.init(device),
             dropout: DropoutConfig::new(self.dropout).init(),
-            exact: self.exact,
         }
     }
 }
@@ -50,7 +47,6 @@ pub struct FeedForward {
     gate: Option<Linear>,
     down: Linear,
     dropout: Dropout,
-    exact: bool,
 }
 
 impl FeedForward {
@@ -58,7 +54,6 @@ impl FeedForward {
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let hidden = match &self.gate {
             Some(gate) => activation::silu(gate.forward(x.clone())) * self.up.forward(x), // [b, t, hidden]
-            None if self.exact => activation::gelu(self.up.forward(x)),
             None => kiln_kernels::gelu(self.up.forward(x)),
         };
         self.dropout.forward(self.down.forward(hidden)) // [b, t, c]
@@ -87,7 +82,6 @@ mod tests {
             width: 4,
             hidden: 6,
             gated: true,
-            exact: false,
             bias: false,
             std: 0.02,
             output_std: 0.02,
