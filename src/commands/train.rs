@@ -8,7 +8,7 @@ use super::{Console, Sampling, Trained, generate::continue_text};
 use crate::{
     checkpoint,
     config::Plan,
-    data::{InputSchema, Split, TaskKind},
+    data::{HostInput, InputSchema, Split, TaskKind},
     error::{Error, IoContext, Result},
     train::{self, Interrupt, Outcome, Progress, Reason, Run, RunDir, Setup, human_seconds},
 };
@@ -40,8 +40,7 @@ fn launch(plan: Plan, console: &Console) -> Result<()> {
     let run = Run::resume_or_fresh(setup, &mut progress)?;
     introduce(&run.setup, console)?;
     let dir = run.dir.clone();
-    let task = run.setup.task.kind();
-    let held_out = if run.setup.dataset.len(Split::Test) > 0 { Split::Test } else { Split::Validation };
+    let ending = Ending::of(&run.setup)?;
     if run.state.step >= run.steps && run.state.step > 0 {
         console.say(&format!("run `{}` is finished: {} steps", dir.name(), run.state.step));
         console.say(&format!("next: kiln resume {} --set train.steps=N trains on; --fresh begins again", dir.name()));
@@ -53,7 +52,32 @@ fn launch(plan: Plan, console: &Console) -> Result<()> {
     }
     progress.begin(run.state.step, run.steps, &run.setup);
     let outcome = train::train(run, &stop, &mut progress)?;
-    conclude(&dir, (task, held_out), &outcome, &progress, console)
+    conclude(&dir, &ending, &outcome, &progress, console)
+}
+
+/// What the end of a run shows of the model, known before the run takes the data away.
+struct Ending {
+    task: TaskKind,
+    held_out: Split,
+    /// Language models: held-out text that a sample goes on from.
+    opening: String,
+}
+
+impl Ending {
+    fn of(setup: &Setup) -> Result<Self> {
+        const TOKENS: usize = 16;
+        let dataset = &setup.dataset;
+        let held_out = if dataset.len(Split::Test) > 0 { Split::Test } else { Split::Validation };
+        let mut opening = Sampling::default().prompt;
+        if let (Some(tokenizer), true) = (dataset.tokenizer(), dataset.len(Split::Validation) > 0) {
+            if let HostInput::Tokens { ids, context } = dataset.batch(Split::Validation, &[0], 0)?.input {
+                let first: Vec<u32> =
+                    ids.iter().take(TOKENS.min(context)).filter_map(|&id| id.try_into().ok()).collect();
+                opening = tokenizer.decode(&first)?;
+            }
+        }
+        Ok(Self { task: setup.task.kind(), held_out, opening })
+    }
 }
 
 fn introduce(setup: &Setup, console: &Console) -> Result<()> {
@@ -83,13 +107,7 @@ fn row_word(setup: &Setup) -> &'static str {
 }
 
 /// Says where everything lies and what to do next.
-fn conclude(
-    dir: &RunDir,
-    (task, held_out): (TaskKind, Split),
-    outcome: &Outcome,
-    progress: &Progress,
-    console: &Console,
-) -> Result<()> {
+fn conclude(dir: &RunDir, ending: &Ending, outcome: &Outcome, progress: &Progress, console: &Console) -> Result<()> {
     let timing = progress.timing();
     let best = checkpoint::best(dir.path())?;
     console.say(&format!(
@@ -109,13 +127,19 @@ fn conclude(
         .next(format!("`kiln resume {}` goes on", dir.path().display())));
     }
     let mut sample = None;
-    if task == TaskKind::LanguageModel {
+    if ending.task == TaskKind::LanguageModel {
         let trained = Trained::new(dir.clone(), "best", &[])?;
-        sample = Some(continue_text(&trained, &Sampling { tokens: 300, ..Sampling::default() }, &mut |_| Ok(()))?);
+        let sampling =
+            Sampling { prompt: ending.opening.clone(), tokens: 200, temperature: 0.6, ..Sampling::default() };
+        sample = Some(ending.opening.clone() + &continue_text(&trained, &sampling, &mut |_| Ok(()))?);
     }
     let name = dir.path().display();
-    match task {
-        TaskKind::LanguageModel => console.say(&format!("next: kiln generate {name} --prompt 'TEXT'; a sample:")),
+    let held_out = ending.held_out;
+    match ending.task {
+        TaskKind::LanguageModel => {
+            console.say(&format!("next: kiln generate {name} --prompt 'TEXT'"));
+            console.say(&format!("a sample, its first {} characters held-out text:\n", ending.opening.chars().count()));
+        }
         _ => console.say(&format!("next: kiln eval {name} --split {held_out}; kiln predict {name} --input FILE")),
     }
     let metrics = outcome.report.as_ref().map(|r| &r.metrics);
