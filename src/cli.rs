@@ -83,7 +83,7 @@ pub enum Verb {
         output: Option<PathBuf>,
     },
     /// Fetch or look at data.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example:\n  kiln data show configs/rust-code.toml")]
     Data(DataVerb),
     /// Resolve a config, load a batch, take one step, and estimate memory and time; no run is written.
     #[command(after_help = "Example:\n  kiln check configs/gpt2-124m.toml")]
@@ -132,10 +132,10 @@ pub enum Verb {
         #[command(flatten)]
         config: ConfigArgs,
         /// Steps that count; the warm-up comes before.
-        #[arg(long, default_value_t = 20)]
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
         steps: u64,
         /// Steps of warm-up.
-        #[arg(long, default_value_t = 3)]
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
         warmup: u64,
     },
     /// Print completions for a shell.
@@ -173,8 +173,10 @@ pub enum DataVerb {
 #[derive(Debug, Subcommand)]
 pub enum RunsVerb {
     /// Every run: step, loss, device.
+    #[command(after_help = "Example:\n  kiln runs list --json")]
     List,
     /// One run: plan, checkpoints, evaluations.
+    #[command(after_help = "Example:\n  kiln runs show rust-code")]
     Show {
         /// The run's name or folder.
         run: String,
@@ -233,13 +235,13 @@ pub struct SamplingArgs {
     #[arg(long, default_value_t = 256)]
     pub tokens: usize,
     /// Sharpness: 0 always takes the likeliest token.
-    #[arg(long, default_value_t = 0.8)]
+    #[arg(long, default_value_t = 0.8, allow_negative_numbers = true)]
     pub temperature: f64,
     /// Sample among the K likeliest tokens only; 0 means all.
     #[arg(long, default_value_t = 0)]
     pub top_k: usize,
     /// Sample among the fewest tokens whose probability reaches P.
-    #[arg(long, default_value_t = 1.0)]
+    #[arg(long, default_value_t = 1.0, allow_negative_numbers = true)]
     pub top_p: f64,
     /// Seed of the sampling.
     #[arg(long, default_value_t = 1)]

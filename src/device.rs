@@ -121,6 +121,11 @@ impl DeviceSpec {
             spec => backend::open(*spec),
         }
     }
+
+    /// Whether the device computes in the machine's own memory.
+    pub fn on_host(&self) -> bool {
+        matches!(self, Self::Flex | Self::NdArray | Self::Tch(Torch::Cpu))
+    }
 }
 
 impl fmt::Display for DeviceSpec {

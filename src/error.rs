@@ -1,6 +1,6 @@
 //! The one error type: a kind that decides the exit code, one sentence, and the next action.
 
-use std::{fmt, io, path::Path};
+use std::{any::Any, fmt, io, path::Path};
 
 /// What went wrong, in the terms of an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +9,8 @@ pub enum Kind {
     Failed,
     /// The user's input (config, data, arguments) is at fault: exit code 2.
     Input,
+    /// The disk is full: exit code 1, but what waits for space may go on.
+    DiskFull,
     /// The run stopped early with its progress saved; requeue it: exit code 3.
     Interrupted,
 }
@@ -50,11 +52,15 @@ impl Error {
                 Self::input(format!("cannot {action} {at}: there is no such file or folder")).next("check the path")
             }
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::failed(format!("cannot {action} {at}: the disk is full"))
+                Self { kind: Kind::DiskFull, ..Self::failed(format!("cannot {action} {at}: the disk is full")) }
                     .next("free some space, then `kiln resume` the run; nothing that was saved is lost")
             }
             io::ErrorKind::PermissionDenied => Self::input(format!("cannot {action} {at}: permission denied"))
                 .next("check the owner and mode of the path"),
+            io::ErrorKind::NotADirectory => {
+                Self::input(format!("cannot {action} {at}: a part of the path is a file, not a folder"))
+                    .next("check the path")
+            }
             _ => Self::failed(format!("cannot {action} {at}: {source}")),
         }
     }
@@ -86,7 +92,7 @@ impl Error {
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
-            Kind::Failed => 1,
+            Kind::Failed | Kind::DiskFull => 1,
             Kind::Input => 2,
             Kind::Interrupted => 3,
         }
@@ -106,6 +112,12 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// The first line of a panic's message.
+pub fn panic_message(payload: &(dyn Any + Send)) -> Option<&str> {
+    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+    text.and_then(|text| text.lines().next())
+}
 
 /// Attaches the path and the action to an [`io::Result`].
 pub trait IoContext<T> {

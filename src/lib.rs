@@ -3,12 +3,16 @@
 //! Modules are floors; imports run strictly downward (`tests/floors.rs` enforces it).
 
 pub mod checkpoint;
+pub mod commands;
 pub mod config;
 pub mod data;
 pub mod device;
 pub mod error;
+pub mod eval;
 pub mod metric;
 pub mod model;
 pub mod nn;
 pub mod optim;
+pub mod task;
 pub mod track;
+pub mod train;

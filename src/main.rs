@@ -15,7 +15,7 @@ use cli::{Cli, DataVerb, RunsVerb, Verb};
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let console = Console::new(cli.json, cli.quiet, cli.verbose);
-    match run(cli.verb, &console) {
+    match commands::contained(&console, || run(cli.verb, &console)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             console.error(&error);

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{Error, Result},
     nn::Tensors,
+    track::number::exact,
 };
 
 pub use folder::{Entry, best, folder_name, latest, latest_good, list, mark_best, prune};
@@ -47,6 +48,7 @@ pub struct State {
     /// The run's seed.
     pub seed: u64,
     /// The best validation loss so far.
+    #[serde(with = "exact")]
     pub best: Option<f64>,
     /// Evaluations since the best one.
     pub stale: usize,

@@ -56,7 +56,7 @@ pub(super) fn read(path: &Path, f32: bool) -> Result<Tensors> {
         file.read_exact(&mut bytes).io("read", path)?;
         let data = TensorData::try_from_bytes_vec(bytes, info.shape.clone(), dtype)
             .map_err(|e| damaged(path, format!("`{name}`: {e}")))?;
-        tensors.insert(name.into(), data);
+        tensors.insert(name, data);
     }
     Ok(tensors)
 }

@@ -179,7 +179,7 @@ fn a_full_disk_says_so_and_leaves_older_checkpoints_alone() {
     assert_eq!(names, ["latest", "step-00000001"]);
     let error = error.unwrap_err();
     assert!(error.to_string().contains("weights.safetensors: the disk is full; free some space"), "{error}");
-    assert_eq!(error.kind(), Kind::Failed);
+    assert_eq!(error.kind(), Kind::DiskFull);
 }
 
 fn folder_names(path: &Path) -> Vec<String> {

@@ -33,9 +33,6 @@ struct Measured {
 
 /// Trains `warmup` and then `steps` steps in a folder that is removed after; the median counts.
 pub fn bench(mut plan: Plan, warmup: u64, steps: u64, console: &Console) -> Result<()> {
-    if steps == 0 {
-        return Err(Error::input("--steps must be at least 1"));
-    }
     let scratch = tempfile::tempdir().map_err(|e| Error::failed(format!("cannot make a scratch folder: {e}")))?;
     plan.run.dir = scratch.path().to_path_buf();
     plan.run.name = "bench".into();

@@ -47,7 +47,7 @@ pub fn check(mut plan: Plan, console: &Console) -> Result<()> {
         "rows": { "train": run.setup.dataset.len(Split::Train), "validation": run.setup.dataset.len(Split::Validation),
                   "test": run.setup.dataset.len(Split::Test) },
         "steps": run.steps, "loss": loss, "first_step_s": seconds.first(), "step_s": step,
-        "train_s": step * run.steps as f64, "state_bytes": parameters * 16, "peak_bytes": device::peak_memory(),
+        "train_s": step * run.steps as f64, "state_bytes": run.setup.least_memory(), "peak_bytes": device::peak_memory(),
         "gflop_per_step": 3.0 * flops * rows / 1e9,
     });
     console.say(&format!("{name} would train here"));
@@ -58,14 +58,17 @@ pub fn check(mut plan: Plan, console: &Console) -> Result<()> {
             ("first loss", format!("{loss:.4}")),
             ("step", format!("{:.1} ms (first {:.1} ms)", step * 1e3, seconds[0] * 1e3)),
             ("training", format!("about {} for {} steps", human_seconds(step * run.steps as f64), run.steps)),
-            ("work", format!("{:.2} GFLOP a step, {:.1} GFLOP/s", 3.0 * flops * rows / 1e9, 3.0 * flops * rows / 1e9 / step)),
-            ("memory", memory_line(parameters)),
+            (
+                "work",
+                format!("{:.2} GFLOP a step, {:.1} GFLOP/s", 3.0 * flops * rows / 1e9, 3.0 * flops * rows / 1e9 / step),
+            ),
+            ("memory", memory_line(run.setup.least_memory())),
         ];
         table(&rows.map(|(name, value)| vec![name.into(), value]))
     })
 }
 
-fn memory_line(parameters: u64) -> String {
+fn memory_line(state: u64) -> String {
     let peak = device::peak_memory().map(human_bytes).unwrap_or_else(|| "unknown".into());
-    format!("{} for weights, gradients and moments; this process peaked at {peak}", human_bytes(parameters * 16))
+    format!("{} for weights, gradients and moments; this process peaked at {peak}", human_bytes(state))
 }

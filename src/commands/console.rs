@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     train::{Progress, Verbosity},
 };
 
@@ -30,6 +30,11 @@ impl Console {
         self.json
     }
 
+    /// Whether to say more than usual.
+    pub fn is_verbose(&self) -> bool {
+        self.verbosity >= Verbosity::Verbose
+    }
+
     /// A run's bar.
     pub fn progress(&self) -> Progress {
         Progress::new(self.verbosity)
@@ -44,7 +49,7 @@ impl Console {
 
     /// Words for a person who wants to know more.
     pub fn detail(&self, text: &str) {
-        if self.verbosity >= Verbosity::Verbose {
+        if self.is_verbose() {
             eprintln!("{text}");
         }
     }
@@ -56,13 +61,19 @@ impl Console {
                 .map_err(|e| Error::failed(format!("cannot write the result as JSON: {e}")))?;
             print(&json)
         } else {
-            print(text().trim_end())
+            match text().trim_end() {
+                "" => Ok(()),
+                text => print(text),
+            }
         }
     }
 
     /// An error; with `--json` also as an object on stdout.
     pub fn error(&self, error: &Error) {
-        eprintln!("error: {error}");
+        match error.kind() {
+            Kind::Interrupted => eprintln!("{error}"), // its progress is saved: nothing failed
+            _ => eprintln!("error: {error}"),
+        }
         if self.json {
             let object = serde_json::json!({ "error": error.to_string(), "exit_code": error.exit_code() });
             let _ = print(&object.to_string());
@@ -74,7 +85,9 @@ impl Console {
 pub(crate) fn print(text: &str) -> Result<()> {
     use std::io::Write;
     match writeln!(std::io::stdout(), "{text}") {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => Err(Error::failed(format!("cannot write to stdout: {e}"))),
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::failed(format!("cannot write to stdout: {e}")))
+        }
         _ => Ok(()),
     }
 }

@@ -36,7 +36,9 @@ fn list(console: &Console) -> Result<()> {
     console.result(&sets, || {
         let rows: Vec<_> = sets
             .iter()
-            .map(|s| vec![s.name.to_string(), s.task.to_string(), s.size.to_string(), s.about.to_string()])
+            .map(|s| {
+                vec![s.name.to_string(), s.task.to_string(), s.size.clone(), s.recipe.clone(), s.about.to_string()]
+            })
             .collect();
         table(&rows)
     })
@@ -58,7 +60,8 @@ pub fn data_show(plan: Plan, rows: u64, console: &Console) -> Result<()> {
     });
     console.result(&result, || {
         let schema = serde_json::to_string(dataset.schema()).unwrap_or_default();
-        let mut text = format!("fingerprint {}\nfolder {}\nschema {schema}\n", dataset.fingerprint(), dataset.folder().display());
+        let mut text =
+            format!("fingerprint {}\nfolder {}\nschema {schema}\n", dataset.fingerprint(), dataset.folder().display());
         for (split, len, examples) in &splits {
             text.push_str(&format!("\n{split}: {len} rows\n"));
             for (row, example) in examples.iter().enumerate() {

@@ -14,8 +14,8 @@ pub fn devices(console: &Console) -> Result<()> {
                 if r.present { "yes" } else { "no" }.into(),
                 r.name.clone().unwrap_or_default(),
                 r.memory.map(human_bytes).unwrap_or_default(),
-                r.dtypes.join(" "),
-                r.reason.clone().unwrap_or_default(),
+                r.dtypes.to_string(),
+                [r.reason.clone(), r.build.clone()].into_iter().flatten().collect::<Vec<_>>().join("; "),
             ]
         }));
         table(&rows)

@@ -29,7 +29,8 @@ pub fn eval(trained: &Trained, split: &str, console: &Console) -> Result<()> {
     });
     console.say(&format!("{} at step {step}: {split}, {} {}", trained.dir.name(), report.count, setup.task.unit()));
     console.result(&result, || {
-        let rows: Vec<_> = report.metrics.iter().map(|(name, value)| vec![name.clone(), format!("{value:.6}")]).collect();
+        let rows: Vec<_> =
+            report.metrics.iter().map(|(name, value)| vec![name.clone(), format!("{value:.6}")]).collect();
         table(&rows)
     })
 }

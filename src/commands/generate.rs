@@ -2,10 +2,7 @@
 
 use std::io::Write;
 
-use burn::{
-    prelude::*,
-    tensor::TensorData,
-};
+use burn::{prelude::*, tensor::TensorData};
 use serde_json::json;
 
 use super::{Console, Trained};
@@ -42,10 +39,12 @@ impl Sampling {
     /// Refuses values that no distribution has.
     pub fn checked(self) -> Result<Self> {
         if !(self.temperature >= 0.0 && self.temperature.is_finite()) {
-            return Err(Error::input(format!("--temperature {} is not a number from 0 up", self.temperature)));
+            return Err(Error::input(format!("--temperature {} is not a number from 0 up", self.temperature))
+                .next("give 0 for the likeliest text, or about 0.8 for a lively one"));
         }
         if !(self.top_p > 0.0 && self.top_p <= 1.0) {
-            return Err(Error::input(format!("--top-p {} is not within (0, 1]", self.top_p)));
+            return Err(Error::input(format!("--top-p {} is not within (0, 1]", self.top_p))
+                .next("give 1 to sample among all tokens, or about 0.9 to cut the unlikely ones"));
         }
         if self.prompt.is_empty() {
             return Err(Error::input("--prompt is empty").next("give at least one character to continue"));
@@ -64,7 +63,6 @@ pub fn generate(trained: &Trained, sampling: &Sampling, console: &Console) -> Re
         }
         Ok(())
     };
-    stream(&sampling.prompt)?;
     let text = continue_text(trained, sampling, &mut stream)?;
     if console.is_json() {
         let result = json!({ "prompt": sampling.prompt, "text": text, "checkpoint": trained.checkpoint });
@@ -73,7 +71,7 @@ pub fn generate(trained: &Trained, sampling: &Sampling, console: &Console) -> Re
     stream("\n")
 }
 
-/// The generated text without its prompt; `stream` gets every piece as soon as its characters are whole.
+/// The generated text without its prompt; `stream` gets the prompt, then every piece once its characters are whole.
 pub(super) fn continue_text(
     trained: &Trained,
     sampling: &Sampling,
@@ -85,6 +83,7 @@ pub(super) fn continue_text(
         return Err(Error::input("this run is no language model").next("use `kiln predict` for it"));
     };
     let mut ids = tokenizer.encode(&sampling.prompt)?;
+    stream(&sampling.prompt)?;
     let mut random = SplitMix(sampling.seed);
     let mut text = String::new();
     let mut pending = Vec::new();
@@ -97,7 +96,7 @@ pub(super) fn continue_text(
             cached = ids.len() - (context / 2).max(1);
         }
         let new = &ids[cached..];
-        let logits = decoder.forward(&ready.model, tokens(new, &ready.opened.device)); // [1, vocab]
+        let logits = decoder.forward(&ready.model, tokens(new, &ready.opened.device))?; // [1, vocab]
         cached = ids.len();
         let next = sample(&host(logits)?, sampling, &mut random);
         ids.push(next);

@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod console;
+mod contain;
 mod data;
 mod devices;
 mod eval;
@@ -18,6 +19,7 @@ mod verify_resume;
 pub use bench::bench;
 pub use check::check;
 pub use console::Console;
+pub use contain::contained;
 pub use data::{data_fetch, data_show};
 pub use devices::devices;
 pub use eval::eval;

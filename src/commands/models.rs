@@ -26,7 +26,9 @@ pub fn models(kind: Option<&str>, console: &Console) -> Result<()> {
     };
     let Some(model) = all.iter().find(|m| m.kind == kind) else {
         let kinds: Vec<_> = all.iter().map(|m| m.kind.as_str()).collect();
-        return Err(Error::input(format!("there is no model `{kind}`")).next(format!("choose one of {}", kinds.join(", "))));
+        return Err(
+            Error::input(format!("there is no model `{kind}`")).next(format!("choose one of {}", kinds.join(", ")))
+        );
     };
     console.result(model, || {
         let rows = model.keys.iter().map(|k| vec![k.key.clone(), k.default.to_string(), k.description.clone()]);

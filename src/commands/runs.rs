@@ -31,7 +31,8 @@ pub fn runs_list(dir: &Path, console: &Console) -> Result<()> {
         console.say(&format!("no runs under {}; `kiln train CONFIG` starts one", dir.display()));
     }
     console.result(&lines, || {
-        let mut rows = vec![["RUN", "STEP", "LOSS", "VALIDATION", "TIME", "DEVICE", "STATE"].map(String::from).to_vec()];
+        let mut rows =
+            vec![["RUN", "STEP", "LOSS", "VALIDATION", "TIME", "DEVICE", "STATE"].map(String::from).to_vec()];
         let number = |n: Option<f64>| n.map(|n| format!("{n:.4}")).unwrap_or_default();
         rows.extend(lines.iter().map(|l| {
             vec![

@@ -8,9 +8,9 @@ use super::{Console, Sampling, Trained, generate::continue_text};
 use crate::{
     checkpoint,
     config::Plan,
-    data::{InputSchema, Split, TaskKind},
+    data::{HostInput, InputSchema, Split, TaskKind},
     error::{Error, IoContext, Result},
-    train::{self, Interrupt, Outcome, Progress, Reason, Run, RunDir, Setup, human_bytes, human_count, human_seconds},
+    train::{self, Interrupt, Outcome, Progress, Reason, Run, RunDir, Setup, human_seconds},
 };
 
 /// Trains what a config describes, going on where an unfinished run of the same plan stopped.
@@ -37,21 +37,47 @@ fn launch(plan: Plan, console: &Console) -> Result<()> {
     let stop = Interrupt::listen()?;
     let mut progress = console.progress();
     let setup = Setup::new(plan, &|text| console.say(text))?;
-    introduce(&setup, console)?;
     let run = Run::resume_or_fresh(setup, &mut progress)?;
+    introduce(&run.setup, console)?;
     let dir = run.dir.clone();
-    let task = run.setup.task.kind();
+    let ending = Ending::of(&run.setup)?;
     if run.state.step >= run.steps && run.state.step > 0 {
         console.say(&format!("run `{}` is finished: {} steps", dir.name(), run.state.step));
         console.say(&format!("next: kiln resume {} --set train.steps=N trains on; --fresh begins again", dir.name()));
-        return console.result(&json!({ "run": dir.path(), "step": run.state.step, "reason": "finished" }), String::new);
+        return console
+            .result(&json!({ "run": dir.path(), "step": run.state.step, "reason": "finished" }), String::new);
     }
     if run.state.step > 0 {
         console.say(&format!("resuming at step {} of {}", run.state.step, run.steps));
     }
-    progress.begin(run.state.step, run.steps, run.setup.task.unit());
+    progress.begin(run.state.step, run.steps, &run.setup);
     let outcome = train::train(run, &stop, &mut progress)?;
-    conclude(&dir, task, &outcome, &progress, console)
+    conclude(&dir, &ending, &outcome, &progress, console)
+}
+
+/// What the end of a run shows of the model, known before the run takes the data away.
+struct Ending {
+    task: TaskKind,
+    held_out: Split,
+    /// Language models: held-out text that a sample goes on from.
+    opening: String,
+}
+
+impl Ending {
+    fn of(setup: &Setup) -> Result<Self> {
+        const TOKENS: usize = 16;
+        let dataset = &setup.dataset;
+        let held_out = if dataset.len(Split::Test) > 0 { Split::Test } else { Split::Validation };
+        let mut opening = Sampling::default().prompt;
+        if let (Some(tokenizer), true) = (dataset.tokenizer(), dataset.len(Split::Validation) > 0) {
+            if let HostInput::Tokens { ids, context } = dataset.batch(Split::Validation, &[0], 0)?.input {
+                let first: Vec<u32> =
+                    ids.iter().take(TOKENS.min(context)).filter_map(|&id| id.try_into().ok()).collect();
+                opening = tokenizer.decode(&first)?;
+            }
+        }
+        Ok(Self { task: setup.task.kind(), held_out, opening })
+    }
 }
 
 fn introduce(setup: &Setup, console: &Console) -> Result<()> {
@@ -71,11 +97,7 @@ fn introduce(setup: &Setup, console: &Console) -> Result<()> {
         rows(Split::Validation),
         rows(Split::Test)
     ));
-    console.say(&format!(
-        "model   {}, {} parameters",
-        plan.model.name(),
-        indicatif::HumanCount(setup.parameters())
-    ));
+    console.say(&format!("model   {}, {} parameters", plan.model.name(), indicatif::HumanCount(setup.parameters())));
     console.say(&format!("steps   {steps} of {} {}s", plan.train.batch * plan.train.accumulate, row_word(setup)));
     Ok(())
 }
@@ -85,37 +107,46 @@ fn row_word(setup: &Setup) -> &'static str {
 }
 
 /// Says where everything lies and what to do next.
-fn conclude(dir: &RunDir, task: TaskKind, outcome: &Outcome, progress: &Progress, console: &Console) -> Result<()> {
-    let (first, rest) = progress.timing().unwrap_or_default();
-    let rate = progress.rate();
+fn conclude(dir: &RunDir, ending: &Ending, outcome: &Outcome, progress: &Progress, console: &Console) -> Result<()> {
+    let timing = progress.timing();
     let best = checkpoint::best(dir.path())?;
     console.say(&format!(
-        "{} at step {} after {} (first step {}, compilation and autotune included){}",
+        "{} at step {} in {} (compilation and warm-up {}){}",
         outcome.reason,
         outcome.step,
-        human_seconds((first + rest).as_secs_f64()),
-        human_seconds(first.as_secs_f64()),
-        rate.map(|r| format!(", {}/s", human_count(r))).unwrap_or_default(),
+        human_seconds(timing.total.as_secs_f64()),
+        human_seconds(timing.warm_up.as_secs_f64()),
+        progress.pace().map(|pace| format!(" · {pace}")).unwrap_or_default(),
     ));
     console.say(&format!("everything lies in {}", dir.path().display()));
     if matches!(outcome.reason, Reason::Interrupted | Reason::MaxTime) {
-        return Err(Error::interrupted(format!("stopped at step {} ({}), progress is saved", outcome.step, outcome.reason))
-            .next(format!("`kiln resume {}` goes on", dir.path().display())));
+        return Err(Error::interrupted(format!(
+            "stopped at step {} ({}), progress is saved",
+            outcome.step, outcome.reason
+        ))
+        .next(format!("`kiln resume {}` goes on", dir.path().display())));
     }
     let mut sample = None;
-    if task == TaskKind::LanguageModel {
+    if ending.task == TaskKind::LanguageModel {
         let trained = Trained::new(dir.clone(), "best", &[])?;
-        sample = Some(continue_text(&trained, &Sampling { tokens: 300, ..Sampling::default() }, &mut |_| Ok(()))?);
+        let sampling =
+            Sampling { prompt: ending.opening.clone(), tokens: 200, temperature: 0.6, ..Sampling::default() };
+        sample = Some(ending.opening.clone() + &continue_text(&trained, &sampling, &mut |_| Ok(()))?);
     }
     let name = dir.path().display();
-    match task {
-        TaskKind::LanguageModel => console.say(&format!("next: kiln generate {name} --prompt 'TEXT'; a sample:")),
-        _ => console.say(&format!("next: kiln eval {name} --split test; kiln predict {name} --input FILE")),
+    let held_out = ending.held_out;
+    match ending.task {
+        TaskKind::LanguageModel => {
+            console.say(&format!("next: kiln generate {name} --prompt 'TEXT'"));
+            console.say(&format!("a sample, its first {} characters held-out text:\n", ending.opening.chars().count()));
+        }
+        _ => console.say(&format!("next: kiln eval {name} --split {held_out}; kiln predict {name} --input FILE")),
     }
     let metrics = outcome.report.as_ref().map(|r| &r.metrics);
     let result = json!({
         "run": dir.path(), "step": outcome.step, "reason": outcome.reason, "best_step": best, "metrics": metrics,
-        "rate": rate, "first_step_s": first.as_secs_f64(), "train_s": (first + rest).as_secs_f64(), "sample": sample,
+        "rate": progress.rate(), "first_step_s": timing.first.as_secs_f64(), "warm_up_s": timing.warm_up.as_secs_f64(),
+        "train_s": timing.total.as_secs_f64(), "sample": sample,
     });
     console.result(&result, || sample.unwrap_or_default())
 }
@@ -155,9 +186,4 @@ fn set_aside(dir: &RunDir, console: &Console) -> Result<()> {
         console.say(&format!("the old run is now {}", old.display()));
     }
     Ok(())
-}
-
-/// What a started run needs at least: weights, gradients and two moments, in f32.
-pub(super) fn least_memory(parameters: u64) -> String {
-    human_bytes(parameters * 16)
 }

@@ -63,8 +63,9 @@ pub fn verify_resume(mut plan: Plan, steps: u64, console: &Console) -> Result<()
     })?;
     match proof.difference {
         None => Ok(()),
-        Some(what) => Err(Error::failed(format!("the resumed run is not the straight one: {what}"))
-            .next("on flex and ndarray this is a fault of kiln; a GPU that sums in any order may differ in the last digits")),
+        Some(what) => Err(Error::failed(format!("the resumed run is not the straight one: {what}")).next(
+            "on flex and ndarray this is a fault of kiln; a GPU that sums in any order may differ in the last digits",
+        )),
     }
 }
 
@@ -113,7 +114,8 @@ fn compare(scratch: &Path, steps: u64, killed_after: u64) -> Result<Proof> {
     if a.len() != b.len() {
         differ(format!("{} tensors straight, {} resumed", a.len(), b.len()));
     }
-    let unequal: Vec<&String> = a.iter().filter(|(name, data)| b.get(*name) != Some(*data)).map(|(name, _)| name).collect();
+    let unequal: Vec<&String> =
+        a.iter().filter(|(name, data)| b.get(*name) != Some(*data)).map(|(name, _)| name).collect();
     if let Some(name) = unequal.first() {
         differ(format!("tensor {name} differs"));
     }

@@ -126,13 +126,15 @@ impl Plan {
     /// # Errors
     /// Not a sum of numbers with the units `d`, `h`, `m` and `s`.
     pub fn max_seconds(&self) -> Result<Option<f64>> {
-        match self.train.max_time.trim() {
-            "" => Ok(None),
-            text => duration(text).map(Some).ok_or_else(|| {
-                Error::input(format!("`train.max_time` is not a length of time: `{text}`"))
-                    .next("write it as in `90s`, `30m`, `2h` or `1h30m`")
-            }),
-        }
+        seconds("train.max_time", &self.train.max_time)
+    }
+
+    /// `checkpoint.wait_for_space` in seconds; `None` means not at all.
+    ///
+    /// # Errors
+    /// As [`Plan::max_seconds`].
+    pub fn space_seconds(&self) -> Result<Option<f64>> {
+        seconds("checkpoint.wait_for_space", &self.checkpoint.wait_for_space)
     }
 
     fn name_after(&mut self, file: &str) {
@@ -180,6 +182,16 @@ fn deserialize(root: &Node) -> Result<Plan, Fault> {
         let message = format!("`{path}`: {}", error.inner().message());
         Fault::new(message, "`kiln schema` describes every key").mark(&root.nearest(&path).value, "")
     })
+}
+
+fn seconds(key: &str, text: &str) -> Result<Option<f64>> {
+    match text.trim() {
+        "" => Ok(None),
+        text => duration(text).map(Some).ok_or_else(|| {
+            Error::input(format!("`{key}` is not a length of time: `{text}`"))
+                .next("write it as in `90s`, `30m`, `2h` or `1h30m`")
+        }),
+    }
 }
 
 /// Seconds of `1h30m`, `90s`, `1.5h`, ...

@@ -54,6 +54,13 @@ impl Rules<'_> {
         }
     }
 
+    fn at_most(&mut self, values: &[(&str, usize, usize)]) {
+        for (key, value, most) in values.iter().filter(|(_, value, most)| value > most) {
+            let next = format!("give at most {most}");
+            self.broken(format!("`{key}` must be at most {most}, found {value}"), &[key], next);
+        }
+    }
+
     fn below_one(&mut self, values: &[(&str, f64)]) {
         for (key, value) in values.iter().filter(|(_, value)| !(0.0..1.0).contains(value)) {
             self.broken(format!("`{key}` must be in [0, 1), found {value}"), &[key], "give 0 or more, and less than 1");
@@ -98,6 +105,12 @@ impl Rules<'_> {
             ("guard.max_faults", guard.max_faults),
             ("checkpoint.keep", checkpoint.keep),
         ]);
+        // Beyond these a typing mistake would only show as a machine without memory.
+        self.at_most(&[
+            ("data.workers", data.workers, 1024),
+            ("train.batch", train.batch, 1 << 24),
+            ("train.accumulate", train.accumulate, 1 << 24),
+        ]);
         self.below_one(&[
             ("data.holdout.validation", data.holdout.validation),
             ("data.holdout.test", data.holdout.test),
@@ -130,9 +143,12 @@ impl Rules<'_> {
             }
             _ => {}
         }
-        if !train.max_time.trim().is_empty() && duration(train.max_time.trim()).is_none() {
-            let message = format!("`train.max_time` is not a length of time: `{}`", train.max_time);
-            self.broken(message, &["train.max_time"], "write it as in `90s`, `30m`, `2h` or `1h30m`");
+        let lengths = [("train.max_time", &train.max_time), ("checkpoint.wait_for_space", &checkpoint.wait_for_space)];
+        for (key, text) in lengths {
+            if !text.trim().is_empty() && duration(text.trim()).is_none() {
+                let message = format!("`{key}` is not a length of time: `{text}`");
+                self.broken(message, &[key], "write it as in `90s`, `30m`, `2h` or `1h30m`");
+            }
         }
         if train.patience > 0 && eval.every == 0 {
             let message = "`train.patience` counts evaluations, but `eval.every` = 0 makes none while training";
@@ -170,7 +186,7 @@ impl Rules<'_> {
             let keys = ["optim.schedule.warmup", "optim.schedule.decay", "train.steps"];
             self.broken(message, &keys, "shorten one of the two, or train for more");
         }
-        if schedule.floor > plan.optim.lr {
+        if plan.optim.lr > 0.0 && schedule.floor > plan.optim.lr {
             let message = format!(
                 "`optim.schedule.floor` = {} is above the peak rate `optim.lr` = {}",
                 schedule.floor, plan.optim.lr
@@ -253,7 +269,7 @@ impl Rules<'_> {
                 self.below_one(&[("model.dropout", mlp.dropout)]);
             }
             ModelConfig::Cnn(cnn) => {
-                self.at_least_one(&[("model.depth", cnn.depth), ("model.width", cnn.width)]);
+                self.at_least_one(&[("model.depth", cnn.depth)]);
                 self.below_one(&[("model.dropout", cnn.dropout)]);
             }
             ModelConfig::Gpt(gpt) => {

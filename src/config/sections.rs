@@ -133,10 +133,12 @@ pub struct CheckpointConfig {
     pub every: u64,
     /// The newest ones to keep; the best by validation loss is kept beside them.
     pub keep: usize,
+    /// How long a run waits for space when the disk is full, before it gives up with what was saved; empty: not at all.
+    pub wait_for_space: String,
 }
 
 impl Default for CheckpointConfig {
     fn default() -> Self {
-        Self { every: 500, keep: 3 }
+        Self { every: 500, keep: 3, wait_for_space: "10m".into() }
     }
 }

@@ -17,6 +17,17 @@ pub enum TaskKind {
     Regression,
 }
 
+impl TaskKind {
+    /// As a config spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LanguageModel => "language-model",
+            Self::Classification => "classification",
+            Self::Regression => "regression",
+        }
+    }
+}
+
 /// Where rows come from: exactly one of the keys `dataset`, `path`, `glob` or `url`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

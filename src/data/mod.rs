@@ -1,11 +1,30 @@
 //! Data: where rows come from, how they are prepared once into memory-mapped shards, and how batches are drawn.
 
 mod batch;
+mod cache;
 mod config;
+mod dataset;
+mod describe;
+pub mod fetch;
+mod loader;
+mod prepare;
+mod record;
+mod sampler;
 mod schema;
+mod shard;
 mod sink;
+pub mod source;
+mod tokenize;
+mod tokenizer;
 
 pub use batch::{HostBatch, HostInput, HostTarget, IGNORE};
+pub use cache::root as cache_root;
 pub use config::{DataConfig, Format, Holdout, Source, TaskKind, TokenizerKind};
+pub use dataset::Dataset;
+pub use loader::Loader;
+pub use prepare::prepare;
+pub use record::RecordWriter;
+pub use sampler::Sampler;
 pub use schema::{InputSchema, Scale, Schema, Split, TargetSchema};
 pub use sink::{Features, RecordSink, Records, Target};
+pub use tokenizer::{Alphabet, Characters, Tokenizer};

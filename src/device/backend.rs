@@ -1,7 +1,6 @@
 //! From a spec to a burn device, and every way in which that can fail.
 
 use std::{
-    any::Any,
     panic::{self, AssertUnwindSafe},
     sync::{Mutex, PoisonError},
 };
@@ -9,7 +8,7 @@ use std::{
 use burn::tensor::{Device, FloatDType, Tensor};
 
 use super::{Adapter, DeviceSpec, Opened, Torch};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, panic_message};
 
 /// The cargo feature that compiles the spec's backend in, and whether this build has it.
 pub(super) fn feature(spec: DeviceSpec) -> (&'static str, bool) {
@@ -83,13 +82,8 @@ pub(super) fn quietly<T>(probe: impl FnOnce() -> T) -> Result<T, String> {
     panic::set_hook(Box::new(|_| {}));
     let result = panic::catch_unwind(AssertUnwindSafe(probe));
     panic::set_hook(hook);
-    result.map_err(|payload| reason(payload.as_ref()))
-}
-
-/// The first line of a panic's message.
-fn reason(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
-    text.and_then(|text| text.lines().next()).unwrap_or("its driver failed without a reason").to_string()
+    result
+        .map_err(|payload| panic_message(payload.as_ref()).unwrap_or("its driver failed without a reason").to_string())
 }
 
 fn absent(spec: impl std::fmt::Display, found: &str) -> Error {
@@ -235,6 +229,7 @@ fn adapters(spec: DeviceSpec) -> Result<Vec<(Device, bool)>, String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::panic)]
 mod tests {
     use super::*;
 

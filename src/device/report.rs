@@ -18,6 +18,14 @@ pub struct Dtypes {
     pub f64: bool,
 }
 
+impl std::fmt::Display for Dtypes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let all = [("f32", self.f32), ("bf16", self.bf16), ("f16", self.f16), ("f64", self.f64)];
+        let names: Vec<&str> = all.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect();
+        f.write_str(&names.join(" "))
+    }
+}
+
 /// One device: whether it can be used and, if not, why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeviceReport {
@@ -78,15 +86,11 @@ fn report(spec: DeviceSpec) -> DeviceReport {
         Ok(opened) => DeviceReport {
             present: true,
             name: Some(opened.name),
-            memory: on_host(spec).then(machine::total_memory),
+            memory: spec.on_host().then(machine::total_memory),
             dtypes: dtypes(spec, &opened.device),
             ..empty
         },
     }
-}
-
-fn on_host(spec: DeviceSpec) -> bool {
-    matches!(spec, DeviceSpec::Flex | DeviceSpec::NdArray | DeviceSpec::Tch(Torch::Cpu))
 }
 
 /// Asks the device; a host device must also run a product, because libtorch claims every type there is.
@@ -94,7 +98,7 @@ fn dtypes(spec: DeviceSpec, device: &Device) -> Dtypes {
     let computes = |dtype: FloatDType| {
         let claimed = backend::quietly(|| device.supports_dtype(dtype)).unwrap_or(false);
         // A GPU answers for arithmetic already, and a first kernel there costs seconds of tuning.
-        claimed && (!on_host(spec) || backend::quietly(|| backend::multiplies(device, dtype)).unwrap_or(false))
+        claimed && (!spec.on_host() || backend::quietly(|| backend::multiplies(device, dtype)).unwrap_or(false))
     };
     Dtypes {
         f32: computes(FloatDType::F32),

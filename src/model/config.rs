@@ -97,7 +97,7 @@ pub struct CnnConfig {
     /// `small`: convolutions, each doubling the width. `resnet`: 18 or 34 (basic blocks), 50, 101 or 152
     /// (bottlenecks); for 32x32 pictures 20, 32, 44, 56 or 110 (He et al. 2015, section 4.2).
     pub depth: usize,
-    /// Channels of the first stage.
+    /// Channels of the first stage; 0 means the usual: 32 for `small`, 64 or 16 (depths 20 to 110) for `resnet`.
     pub width: usize,
     /// Probability of zeroing a unit before the head while training.
     pub dropout: f64,
@@ -115,7 +115,7 @@ pub enum CnnVariant {
 
 impl Default for CnnConfig {
     fn default() -> Self {
-        Self { variant: CnnVariant::Small, depth: 2, width: 32, dropout: 0.0 }
+        Self { variant: CnnVariant::Small, depth: 2, width: 0, dropout: 0.0 }
     }
 }
 

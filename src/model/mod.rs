@@ -1,5 +1,217 @@
-//! Architectures, one a file.
+//! Architectures, one a file. A config and the data's [`Signature`] make a [`Model`].
 
+use burn::{
+    module::Module,
+    tensor::{Device, FloatDType, Int, Tensor},
+};
+
+use crate::error::{Error, Result};
+
+mod cnn;
 mod config;
+mod cost;
+mod decoder;
+mod gpt;
+mod linear;
+mod mlp;
+mod module;
+mod resnet;
+mod rules;
+#[cfg(test)]
+mod tests;
+mod vit;
 
+pub use cnn::Cnn;
 pub use config::*;
+pub use decoder::Decoder;
+pub use gpt::Gpt;
+pub use linear::LinearModel;
+pub use mlp::Mlp;
+pub use resnet::Resnet;
+pub use vit::Vit;
+
+use cost::Cost;
+
+/// A batch on the device, as a model takes it.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// Token ids, `[b, t]`.
+    Tokens(Tensor<2, Int>),
+    /// Standardised features, `[b, f]`.
+    Features(Tensor<2>),
+    /// Standardised pixels, `[b, channels, height, width]`.
+    Image(Tensor<4>),
+}
+
+/// A network of any kind.
+///
+/// Its parameters' paths don't name the variant: `blocks.0.attention.qkv.weight`.
+#[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // a process holds a handful of them
+pub enum Model {
+    /// Linear, logistic or softmax regression.
+    Linear(LinearModel),
+    /// A multi-layer perceptron.
+    Mlp(Mlp),
+    /// A small convolutional network.
+    Cnn(Cnn),
+    /// A residual network.
+    Resnet(Resnet),
+    /// A decoder-only transformer.
+    Gpt(Gpt),
+    /// A vision transformer.
+    Vit(Vit),
+}
+
+impl ModelConfig {
+    /// The `kind`, as typed in a config.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Linear(_) => "linear",
+            Self::Mlp(_) => "mlp",
+            Self::Cnn(_) => "cnn",
+            Self::Gpt(_) => "gpt",
+            Self::Vit(_) => "vit",
+        }
+    }
+
+    /// Whether the sizes fit each other and the data.
+    ///
+    /// # Errors
+    /// Names the keys at fault and what to do.
+    pub fn check(&self, sig: &Signature) -> Result<()> {
+        if sig.outputs == 0 {
+            return Err(Error::input("the data has nothing to predict: 0 classes or target columns")
+                .next("check the target in `data`"));
+        }
+        match self {
+            Self::Linear(config) => config.check(sig),
+            Self::Mlp(config) => config.check(sig),
+            Self::Cnn(config) => config.check(sig),
+            Self::Gpt(config) => config.check(sig),
+            Self::Vit(config) => config.check(sig),
+        }
+    }
+
+    /// Draws a model on `device`, plain or autodiff; seed the device first.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn init(&self, sig: &Signature, device: &Device) -> Result<Model> {
+        self.check(sig)?;
+        let model = self.build(sig, device)?;
+        // burn draws a parameter at its first use: draw all now, in the order of their paths' declaration.
+        model.visit(&mut module::Draw);
+        Ok(model)
+    }
+
+    /// A model whose parameters aren't drawn yet.
+    fn build(&self, sig: &Signature, device: &Device) -> Result<Model> {
+        Ok(match self {
+            Self::Linear(config) => Model::Linear(config.init(sig, device)?),
+            Self::Mlp(config) => Model::Mlp(config.init(sig, device)?),
+            Self::Cnn(config) => match config.variant {
+                CnnVariant::Small => Model::Cnn(config.init_small(sig, device)?),
+                CnnVariant::Resnet => Model::Resnet(config.init_resnet(sig, device)?),
+            },
+            Self::Gpt(config) => Model::Gpt(config.init(sig, device)?),
+            Self::Vit(config) => Model::Vit(config.init(sig, device)?),
+        })
+    }
+
+    fn cost(&self, sig: &Signature) -> Result<Cost> {
+        match self {
+            Self::Linear(config) => config.cost(sig),
+            Self::Mlp(config) => config.cost(sig),
+            Self::Cnn(config) => match config.variant {
+                CnnVariant::Small => config.cost_small(sig),
+                CnnVariant::Resnet => config.cost_resnet(sig),
+            },
+            Self::Gpt(config) => config.cost(sig),
+            Self::Vit(config) => config.cost(sig),
+        }
+    }
+
+    /// Number of learnable parameters; running statistics are not. 0 where [`Self::check`] fails.
+    pub fn count(&self, sig: &Signature) -> u64 {
+        self.check(sig).and_then(|()| self.cost(sig)).map_or(0, |cost| cost.params)
+    }
+
+    /// Floating-point operations of one example's forward pass: twice the multiply-adds of every linear layer
+    /// (`rows * inputs * outputs`), convolution (`kernel² * inputs * outputs * area`) and, for transformers, the two
+    /// products of full attention (`2 t² width` a block). The backward pass costs about twice as much again.
+    /// 0 where [`Self::check`] fails.
+    pub fn flops(&self, sig: &Signature) -> f64 {
+        self.check(sig).and_then(|()| self.cost(sig)).map_or(0.0, |cost| cost.flops)
+    }
+}
+
+impl CnnConfig {
+    fn check(&self, sig: &Signature) -> Result<()> {
+        rules::image("cnn", sig)?;
+        rules::dropout(self.dropout)?;
+        if self.width > 0 {
+            rules::size("model.width", self.width, 4096)?;
+        }
+        match self.variant {
+            CnnVariant::Small => self.check_small(sig),
+            CnnVariant::Resnet => self.check_resnet(sig),
+        }
+    }
+}
+
+impl Model {
+    /// The `kind`, as typed in a config.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Linear(_) => "linear",
+            Self::Mlp(_) => "mlp",
+            Self::Cnn(_) | Self::Resnet(_) => "cnn",
+            Self::Gpt(_) => "gpt",
+            Self::Vit(_) => "vit",
+        }
+    }
+
+    /// A batch to `[rows, outputs]` in f32; a language model's rows are its `b * t` positions.
+    ///
+    /// `compute` is the dtype of the activations, f32 or bf16; parameters, statistics and softmax are f32.
+    ///
+    /// # Panics
+    /// If the input is of another sort than the signature that the model was made for.
+    pub fn forward(&self, input: Input, compute: FloatDType) -> Tensor<2> {
+        let y = match self {
+            Self::Linear(model) => model.forward(input.flat().cast(compute)),
+            Self::Mlp(model) => model.forward(input.flat().cast(compute)),
+            Self::Cnn(model) => model.forward(input.image().cast(compute)),
+            Self::Resnet(model) => model.forward(input.image().cast(compute)),
+            Self::Gpt(model) => model.forward(input.tokens(), compute),
+            Self::Vit(model) => model.forward(input.image().cast(compute)),
+        };
+        y.cast(FloatDType::F32)
+    }
+}
+
+impl Input {
+    fn tokens(self) -> Tensor<2, Int> {
+        match self {
+            Self::Tokens(ids) => ids,
+            _ => unreachable!("`ModelConfig::check` refuses a language model without tokens"),
+        }
+    }
+
+    fn image(self) -> Tensor<4> {
+        match self {
+            Self::Image(pixels) => pixels,
+            _ => unreachable!("`ModelConfig::check` refuses a model of pictures without pictures"),
+        }
+    }
+
+    /// `[b, f]`; a picture becomes its values in a row.
+    fn flat(self) -> Tensor<2> {
+        match self {
+            Self::Features(x) => x,
+            Self::Image(pixels) => pixels.flatten::<2>(1, 3),
+            Self::Tokens(_) => unreachable!("`ModelConfig::check` refuses a model of features with tokens"),
+        }
+    }
+}

@@ -12,7 +12,7 @@ use super::Tensors;
 use crate::error::{Error, Result};
 
 /// Mismatches named in one error; the rest are counted.
-const NAMED: usize = 5;
+const NAMED: usize = 3;
 
 /// Where a traversal of a module stands: the dotted path, and the structs that hold it.
 ///
@@ -60,7 +60,7 @@ impl ModulePath {
     }
 }
 
-/// The error of tensors that do not fit: how many mismatches, the first five named, and what to do.
+/// The error of tensors that do not fit: how many mismatches, the first three named, and what to do.
 pub(crate) fn mismatch(what: &str, problems: &[String], next: &str) -> Error {
     let named = problems.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join("; ");
     let more = match problems.len().saturating_sub(NAMED) {
@@ -375,7 +375,7 @@ mod tests {
         assert!(text.contains("`blocks.2.project.weight` is not in the model"), "{text}");
         assert!(text.contains("`blocks.0.project.bias` has shape [3] where [4] is needed"), "{text}");
         let many = load_tensors(net(5, &device), &tensors_of(&net(4, &device)).unwrap()).unwrap_err().to_string();
-        assert!(many.contains("(13 mismatches)") && many.contains("and 8 more"), "{many}");
+        assert!(many.contains("(13 mismatches)") && many.contains("and 10 more"), "{many}");
     }
 
     #[derive(Module, Debug)]

@@ -37,7 +37,7 @@ pub struct Meter {
 }
 
 enum Metric {
-    Language { sum: f64, bytes_per_token: Option<f64> },
+    Language { metric: Language, bytes_per_token: Option<f64> },
     Classification(Classification),
     Regression { metric: Regression, names: Vec<String> },
 }
@@ -51,7 +51,7 @@ impl Meter {
             (TaskKind::Regression, TargetSchema::Values { names }) => {
                 Metric::Regression { metric: Regression::new(names.len()), names: names.clone() }
             }
-            _ => Metric::Language { sum: 0.0, bytes_per_token: task.schema().bytes_per_token },
+            _ => Metric::Language { metric: Language::new(), bytes_per_token: task.schema().bytes_per_token },
         };
         Self { metric, count: 0 }
     }
@@ -59,18 +59,20 @@ impl Meter {
     /// Adds a batch: `outputs` `[n, v]` and its targets, `valid` of which count.
     pub fn add(&mut self, outputs: Tensor<2>, targets: Targets, valid: usize) -> Result<()> {
         match (&mut self.metric, targets) {
-            (Metric::Language { sum, .. }, Targets::Classes(ids)) => {
+            (Metric::Language { metric, bytes_per_token }, Targets::Classes(ids)) => {
                 let loss = kiln_kernels::cross_entropy(outputs, ids, 0.0);
-                *sum += f64::from(host::<1>(loss)?.first().copied().unwrap_or(f32::NAN));
+                let nats = f64::from(host::<1>(loss)?.first().copied().unwrap_or(f32::NAN));
+                let bytes = bytes_per_token.map_or(0.0, |bytes| bytes * valid as f64);
+                metric.add(nats, valid as u64, bytes.round() as u64);
             }
             (Metric::Classification(metric), Targets::Classes(ids)) => {
                 let probabilities = host(activation::softmax(outputs, 1))?;
                 let ids: Vec<i32> = ids.try_into_vec_as().map_err(read_error)?;
                 let ids: Vec<u32> = ids.into_iter().filter_map(|id| u32::try_from(id).ok()).collect();
-                metric.add(&probabilities, &ids);
+                metric.add(&probabilities, &ids)?;
             }
             (Metric::Regression { metric, .. }, Targets::Values(values)) => {
-                metric.add(&host(outputs)?, &host(values)?);
+                metric.add(&host(outputs)?, &host(values)?)?;
             }
             _ => return Err(Error::failed("the targets of a batch are not of its task's kind")),
         }
@@ -85,11 +87,13 @@ impl Meter {
     pub fn finish(self) -> Result<Report> {
         let count = self.count;
         if count == 0 {
-            return Err(Error::input("the split to evaluate is empty").next("raise `data.holdout`, or evaluate another"));
+            return Err(
+                Error::input("the split to evaluate is empty").next("raise `data.holdout`, or evaluate another")
+            );
         }
-        let (metrics, detail) = match self.metric {
-            Metric::Language { sum, bytes_per_token } => {
-                let report = Language::new(sum, count, bytes_per_token).finish();
+        let (mut metrics, detail) = match self.metric {
+            Metric::Language { metric, .. } => {
+                let report = metric.finish();
                 (report.metrics(), to_json(&report)?)
             }
             Metric::Classification(metric) => {
@@ -101,6 +105,10 @@ impl Meter {
                 (report.metrics(), serde_json::json!({ "targets": names, "report": to_json(&report)? }))
             }
         };
+        // What training minimises goes by one name in every task.
+        if let Some(&loss) = metrics.get("log_loss").or(metrics.get("mse")) {
+            metrics.insert("loss".into(), loss);
+        }
         Ok(Report { metrics, detail, count })
     }
 }

@@ -9,6 +9,7 @@ use burn::{
     tensor::{Shape, TensorData},
 };
 
+pub(crate) use meter::host;
 pub use meter::{Meter, Report};
 
 use crate::{
@@ -51,8 +52,9 @@ impl Task {
                 TargetSchema::Classes { .. } => "classes",
                 TargetSchema::Values { .. } => "real values",
             };
-            return Err(Error::input(format!("`data.task` does not fit the data: its targets are {found}"))
-                .next("set `data.task` to language-model for text, classification for classes, regression for values"));
+            return Err(Error::input(format!("`data.task` does not fit the data: its targets are {found}")).next(
+                "set `data.task` to language-model for text, classification for classes, regression for values",
+            ));
         }
         Ok(Self { kind, schema: schema.clone(), smoothing })
     }

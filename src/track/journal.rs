@@ -1,154 +1,19 @@
 //! The journal: one JSON object a line in `journal.jsonl`, only ever appended to. Everything that watches a run reads it.
 
 use std::{
-    collections::BTreeMap,
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, BufRead, BufReader, BufWriter, Write},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use serde::{Deserialize, Serialize};
-
-use super::{atomic, number};
+use super::{atomic, event::Event};
 use crate::error::{Error, IoContext, Result};
 
 /// The longest line that is read, in bytes; a longer one is damage.
 pub const MAX_LINE: usize = 4 << 20;
 
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
-
-/// A line of the journal. `step` counts optimizer updates done, so the first step's line says 1.
-///
-/// Losses, norms and metrics that aren't finite are the strings `"NaN"`, `"inf"` and `"-inf"`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub enum Event {
-    /// A fresh run.
-    Started {
-        /// Seconds since 1970-01-01 UTC.
-        time: u64,
-        /// kiln's version.
-        version: String,
-        /// The device, as `--device` takes it.
-        device: String,
-        /// Trainable parameters.
-        params: u64,
-        /// blake3 of the resolved plan.
-        plan_hash: String,
-        /// The prepared data's fingerprint.
-        dataset: String,
-    },
-    /// Compilation and autotune, told apart from training.
-    Compiled {
-        /// How long it took.
-        #[serde(with = "number")]
-        seconds: f64,
-    },
-    /// An optimizer update.
-    Step {
-        /// Updates done.
-        step: u64,
-        /// Passes over the training split, as a fraction.
-        #[serde(with = "number")]
-        epoch: f64,
-        /// Mean training loss over the step's valid targets.
-        #[serde(with = "number")]
-        loss: f64,
-        /// Learning rate.
-        #[serde(with = "number")]
-        lr: f64,
-        /// Global gradient norm before the clip.
-        #[serde(with = "number")]
-        norm: f64,
-        /// Tokens (language) or samples per second.
-        #[serde(with = "number")]
-        rate: f64,
-        /// Training time so far.
-        #[serde(with = "number")]
-        seconds: f64,
-        /// A hash of the rows that the step drew.
-        #[serde(default)]
-        batch: String,
-    },
-    /// Metrics over a split.
-    Eval {
-        /// Updates done.
-        step: u64,
-        /// `validation`, `test`, ...
-        split: String,
-        /// By name, such as `loss` or `f1_macro`.
-        #[serde(with = "number::map")]
-        metrics: BTreeMap<String, f64>,
-    },
-    /// A loss or norm that the guard judged bad.
-    Fault {
-        /// The step that would have been.
-        step: u64,
-        /// Why, in words.
-        reason: String,
-        /// `halt`, `skip` or `rollback`.
-        action: String,
-        /// The offending batch's rows in the training split.
-        rows: Vec<u64>,
-        /// The loss that was judged.
-        #[serde(with = "number")]
-        loss: f64,
-        /// The gradient norm that was judged.
-        #[serde(with = "number")]
-        norm: f64,
-    },
-    /// A checkpoint.
-    Saved {
-        /// Updates done.
-        step: u64,
-        /// Its folder.
-        path: String,
-    },
-    /// The run goes on from a checkpoint.
-    Resumed {
-        /// The checkpoint's step.
-        step: u64,
-        /// Its folder.
-        from: String,
-        /// The device it goes on with.
-        device: String,
-    },
-    /// The run ended, whether done or stopped.
-    Finished {
-        /// Updates done.
-        step: u64,
-        /// Why, in words.
-        reason: String,
-        /// Training time.
-        #[serde(with = "number")]
-        seconds: f64,
-    },
-}
-
-impl Event {
-    /// The step that the line tells of.
-    pub fn step(&self) -> Option<u64> {
-        match self {
-            Self::Started { .. } | Self::Compiled { .. } => None,
-            Self::Step { step, .. }
-            | Self::Eval { step, .. }
-            | Self::Fault { step, .. }
-            | Self::Saved { step, .. }
-            | Self::Resumed { step, .. }
-            | Self::Finished { step, .. } => Some(*step),
-        }
-    }
-
-    /// Whether a run that goes on from `step` will live through this again.
-    fn beyond(&self, step: u64) -> bool {
-        match self {
-            // A rollback's batches are never drawn again, so its line is the only record of them.
-            Self::Fault { action, .. } if action == "rollback" => false,
-            event => event.step().is_some_and(|s| s > step),
-        }
-    }
-}
 
 /// An open journal; drop writes what is still buffered.
 #[derive(Debug)]
@@ -327,6 +192,8 @@ impl Lines {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use std::{collections::BTreeMap, fs};
+
     use super::*;
 
     fn step(step: u64, loss: f64) -> Event {
@@ -405,6 +272,20 @@ mod tests {
         drop(journal);
         assert_eq!(steps(&path), [1, 2, 3, 6, 4]);
         assert_eq!(steps(&folder.path().join("journal.discarded.jsonl")), [4, 5, 5]);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_disk_keeps_the_line_for_the_next_try() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        let mut journal = Journal::open(&path, 0).unwrap();
+        let disk = std::mem::replace(&mut journal.file, OpenOptions::new().write(true).open("/dev/full").unwrap());
+        let error = journal.append(&Event::Compiled { seconds: 1.0 }).unwrap_err().to_string();
+        assert!(error.contains("journal.jsonl: the disk is full"), "{error}");
+        journal.file = disk;
+        journal.append(&Event::Compiled { seconds: 2.0 }).unwrap();
+        assert_eq!(read(&path).unwrap(), [1.0, 2.0].map(|seconds| Event::Compiled { seconds }));
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What a run tells: its journal, and the files it writes whole or not at all.
 
 pub mod atomic;
+mod event;
 mod journal;
-mod number;
+pub mod number;
 
-pub use journal::{Event, Journal, MAX_LINE, read};
+pub use event::Event;
+pub use journal::{Journal, MAX_LINE, read};

@@ -63,3 +63,21 @@ pub mod map {
         Ok(wrapped.into_iter().map(|(name, Wrapped(value))| (name, value)).collect())
     }
 }
+
+/// `#[serde(with = "exact")]`: a number that must come back with every bit, kept as a string.
+///
+/// serde_json reads one f64 in a dozen back with its last bit off.
+pub mod exact {
+    use super::*;
+
+    /// The shortest decimal that parses back to the same bits.
+    pub fn serialize<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.map(|value| value.to_string()).serialize(serializer)
+    }
+
+    /// As [`serialize`] wrote it.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+    }
+}

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 pub use guard::{Guard, Verdict};
 pub use interrupt::Interrupt;
-pub use progress::{Progress, Verbosity, human_bytes, human_count, human_seconds};
+pub use progress::{Progress, Timing, Verbosity, human_bytes, human_count, human_seconds};
 pub use run::{KILL_AFTER, Run};
 pub use setup::Setup;
 pub use step::{StepReport, accumulate};
@@ -69,6 +69,7 @@ pub struct Outcome {
 /// A halt by the guard, a device or data failure, or a checkpoint that cannot be written.
 pub fn train(mut run: Run, stop: &Interrupt, progress: &mut Progress) -> Result<Outcome> {
     let started = Instant::now();
+    run.listen_to(stop);
     let reason = loop {
         if let Some(reason) = reason_to_stop(&run, stop, started) {
             break reason;
@@ -81,9 +82,15 @@ pub fn train(mut run: Run, stop: &Interrupt, progress: &mut Progress) -> Result<
         let report = batch.read(norm)?; // the step's one sync with the device
 
         // Judge before the weights move.
-        match run.judge(&report) {
-            Verdict::Apply => run = run.apply(batch.grads, &report),
-            Verdict::Skip(why) => run.record.skipped(&report, &why)?,
+        let moved = match run.judge(&report) {
+            Verdict::Apply => {
+                run = run.apply(batch.grads, &report);
+                true
+            }
+            Verdict::Skip(why) => {
+                run.record.skipped(&report, &why)?;
+                false
+            }
             Verdict::Rollback(why) => {
                 progress.note(&format!("step {}: {why}; rolling back", report.step));
                 run.record.rolled_back(&report, &why)?;
@@ -91,16 +98,19 @@ pub fn train(mut run: Run, stop: &Interrupt, progress: &mut Progress) -> Result<
                 continue;
             }
             Verdict::Halt(why) => return halt(&mut run, &report, &why),
-        }
+        };
         run.state.step += 1;
         run.state.seconds += clock.elapsed().as_secs_f64();
 
         // ---- the step is over; the rest only watches ----
-        run.record.step(&report, clock.elapsed())?;
-        progress.step(&report, clock.elapsed());
+        if moved {
+            run.record.step(&report, clock.elapsed())?;
+            progress.step(&report, clock.elapsed());
+        }
         if run.eval_due() && run.state.step < run.steps {
-            let report = watch(&mut run, progress, run.setup.plan.eval.batches)?;
-            run.judge_best(report.loss())?;
+            let batches = run.setup.plan.eval.batches;
+            let report = watch(&mut run, progress, batches)?;
+            run.judge_best(report.loss(), progress)?;
         }
         if run.save_due() {
             run.save(progress)?;
@@ -151,7 +161,13 @@ fn finish(mut run: Run, reason: Reason, progress: &mut Progress) -> Result<Outco
     let mut report = None;
     if done && run.setup.dataset.len(Split::Validation) > 0 {
         let last = watch(&mut run, progress, 0)?;
-        run.judge_best(last.loss())?;
+        // The best one is chosen by losses over the same rows: those that every evaluation read.
+        let batches = run.setup.plan.eval.batches;
+        let same = match batches {
+            0 => last.loss(),
+            _ => run.evaluate(Pass { split: Split::Validation, batch: run.eval_batch(), batches })?.loss(),
+        };
+        run.judge_best(same, progress)?;
         report = Some(last);
     }
     run.save(progress)?;

@@ -6,15 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use burn::tensor::Device;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::StepReport;
-use crate::{
-    data::Split,
-    device,
-    error::Result,
-    task::Report,
-};
+use super::{Setup, StepReport};
+use crate::{data::Split, device, error::Result, task::Report};
 
 /// How much to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,15 +30,34 @@ pub struct Progress {
     unit: &'static str,
     steps: u64,
     began: Option<u64>,
+    device: Option<Device>,
     /// The first step compiles and tunes kernels: told apart, and kept out of the rate.
     first: Option<Duration>,
     trained: Duration,
+    later: Vec<Duration>,
     valid: u64,
     line: Instant,
 }
 
+/// How long the steps of this process took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timing {
+    /// All of them.
+    pub total: Duration,
+    /// The first one, in which kernels are compiled and tuned.
+    pub first: Duration,
+    /// What the first one took beyond the median of the others.
+    pub warm_up: Duration,
+}
+
 /// Without a terminal, a line at most this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// On one, a new text at most this often.
+const TEXT_EVERY: Duration = Duration::from_millis(100);
+
+/// Steps whose time is kept for the median.
+const TIMED: usize = 4096;
 
 impl Progress {
     /// Nothing is drawn before [`Progress::begin`].
@@ -53,21 +68,25 @@ impl Progress {
             unit: "samples",
             steps: 0,
             began: None,
+            device: None,
             first: None,
             trained: Duration::ZERO,
+            later: Vec::new(),
             valid: 0,
             line: Instant::now(),
         }
     }
 
-    /// Draws the bar for steps `from..steps`; rates count `unit`s.
-    pub fn begin(&mut self, from: u64, steps: u64, unit: &'static str) {
-        self.unit = unit;
+    /// Draws the bar for steps `from..steps`.
+    pub fn begin(&mut self, from: u64, steps: u64, setup: &Setup) {
+        self.unit = setup.task.unit();
+        self.device = Some(setup.device.clone());
         self.steps = steps;
         self.began = Some(from);
         if self.verbosity > Verbosity::Quiet && stderr().is_terminal() {
             let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stderr());
-            let style = ProgressStyle::with_template("{bar:24.cyan/dim} {pos}/{len} {wide_msg}");
+            // The bar takes what the words leave: a narrow terminal loses the bar, not the numbers.
+            let style = ProgressStyle::with_template("{pos}/{len} · {msg} {wide_bar:.cyan/dim}");
             bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸─"));
             bar.set_position(from);
             bar.enable_steady_tick(Duration::from_millis(250));
@@ -77,8 +96,14 @@ impl Progress {
 
     /// A line for a person; it survives the bar.
     pub fn note(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            self.warn(text);
+        }
+    }
+
+    /// A line that even `--quiet` does not hold back: somebody has to act.
+    pub fn warn(&self, text: &str) {
         match &self.bar {
-            _ if self.verbosity == Verbosity::Quiet => {}
             Some(bar) => bar.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),
         }
@@ -91,27 +116,39 @@ impl Progress {
         } else {
             self.trained += took;
             self.valid += report.valid as u64;
+            if self.later.len() < TIMED {
+                self.later.push(took);
+            }
         }
         let done = report.step + 1;
-        if let Some(bar) = &self.bar {
-            bar.set_position(done);
-            bar.set_message(self.message(report));
-        } else if self.verbosity > Verbosity::Quiet
-            && (Some(report.step) == self.began || self.line.elapsed() >= LINE_EVERY || done == self.steps)
-        {
+        let every = if self.bar.is_some() { TEXT_EVERY } else { LINE_EVERY };
+        let due = Some(report.step) == self.began || self.line.elapsed() >= every || done == self.steps;
+        if due {
             self.line = Instant::now();
-            eprintln!("step {done}/{} {}", self.steps, self.message(report));
+        }
+        match &self.bar {
+            Some(bar) => {
+                bar.set_position(done);
+                if due {
+                    bar.set_message(self.message(report));
+                }
+            }
+            None if due && self.verbosity > Verbosity::Quiet => {
+                eprintln!("step {done}/{} · {}", self.steps, self.message(report));
+            }
+            None => {}
         }
     }
 
     fn message(&self, report: &StepReport) -> String {
-        let memory = device::peak_memory().map(|bytes| format!(" · peak {}", human_bytes(bytes))).unwrap_or_default();
+        let memory = self.device.as_ref().and_then(device::memory_used);
+        let memory = memory.map(|bytes| format!(" · {}", human_bytes(bytes))).unwrap_or_default();
         let pace = match self.rate() {
-            Some(rate) => {
-                let taken = (report.step + 1).saturating_sub(self.began.unwrap_or(0) + 1).max(1);
+            Some(_) => {
+                let taken = report.step.saturating_sub(self.began.unwrap_or(0)).max(1);
                 let each = self.trained.as_secs_f64() / taken as f64;
                 let left = each * self.steps.saturating_sub(report.step + 1) as f64;
-                format!(" · {} {}/s · {} left", human_count(rate), self.unit, human_seconds(left))
+                format!(" · {} · {} left", self.pace().unwrap_or_default(), human_seconds(left))
             }
             None => String::new(),
         };
@@ -123,9 +160,18 @@ impl Progress {
         (self.valid > 0).then(|| self.valid as f64 / self.trained.as_secs_f64().max(1e-9))
     }
 
-    /// How long the first step took, compilation and autotune included, and the mean of the others.
-    pub fn timing(&self) -> Option<(Duration, Duration)> {
-        Some((self.first?, self.trained))
+    /// The rate with its unit: `42.8k tokens/s`.
+    pub fn pace(&self) -> Option<String> {
+        self.rate().map(|rate| format!("{} {}/s", human_count(rate), self.unit))
+    }
+
+    /// How long the steps took, compilation and warm-up told apart.
+    pub fn timing(&self) -> Timing {
+        let first = self.first.unwrap_or_default();
+        let mut later = self.later.clone();
+        later.sort();
+        let usual = later.get(later.len() / 2).copied().unwrap_or(first);
+        Timing { total: first + self.trained, first, warm_up: first.saturating_sub(usual) }
     }
 
     /// Runs an evaluation with the bar saying so.
@@ -183,6 +229,7 @@ pub fn human_count(n: f64) -> String {
 pub fn human_seconds(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
     match (whole / 3600, whole / 60 % 60, whole % 60) {
+        (0, 0, _) if seconds < 1.0 => format!("{:.0} ms", seconds.max(0.0) * 1e3),
         (0, 0, _) => format!("{seconds:.1}s"),
         (0, m, s) => format!("{m}m {s:02}s"),
         (h, m, _) => format!("{h}h {m:02}m"),
@@ -194,9 +241,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn compilation_is_told_apart_from_training() {
+        let mut progress = Progress::new(Verbosity::Quiet);
+        for ms in [900, 100, 120, 110] {
+            progress.step(&StepReport { valid: 11, ..StepReport::default() }, Duration::from_millis(ms));
+        }
+        let timing = progress.timing();
+        assert_eq!(timing.total, Duration::from_millis(1230));
+        assert_eq!(timing.warm_up, Duration::from_millis(790));
+        assert_eq!(progress.pace().as_deref(), Some("100.0 samples/s"));
+    }
+
+    #[test]
     fn numbers_read_as_people_write_them() {
         assert_eq!(human_count(12_345.0), "12.3k");
         assert_eq!(human_count(124_439_808.0), "124.44M");
+        assert_eq!(human_seconds(0.0421), "42 ms");
         assert_eq!(human_seconds(3.25), "3.2s");
         assert_eq!(human_seconds(125.0), "2m 05s");
         assert_eq!(human_seconds(7260.0), "2h 01m");

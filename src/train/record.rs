@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use super::{Reason, Run, StepReport};
 use crate::{
     data::Split,
-    error::Result,
+    error::{Kind, Result},
     task::Report,
     track::{Event, Journal},
 };
@@ -15,20 +15,27 @@ pub struct Record {
     journal: Journal,
     every: u64,
     seconds: f64,
+    warm: bool,
 }
 
 impl Record {
+    /// A full disk keeps the line for later: the journal stops no run that could go on.
+    fn append(&mut self, event: &Event) -> Result<()> {
+        match self.journal.append(event) {
+            Err(e) if e.kind() == Kind::DiskFull => Ok(()),
+            other => other,
+        }
+    }
+
     /// Opens the journal for a run that goes on from `step`; later lines are set aside.
     pub fn open(path: &Path, step: u64, every: u64, seconds: f64) -> Result<Self> {
-        Ok(Self { journal: Journal::open(path, step)?, every: every.max(1), seconds })
+        Ok(Self { journal: Journal::open(path, step)?, every: every.max(1), seconds, warm: false })
     }
 
     /// The run begins.
     pub fn started(&mut self, run: &super::Setup, params: u64) -> Result<()> {
-        self.journal.append(&Event::Started {
-            time: std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs()),
+        self.append(&Event::Started {
+            time: std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs()),
             version: env!("CARGO_PKG_VERSION").into(),
             device: run.opened.spec.clone(),
             params,
@@ -39,22 +46,20 @@ impl Record {
 
     /// The run goes on.
     pub fn resumed(&mut self, step: u64, from: &Path, device: &str) -> Result<()> {
-        self.journal.append(&Event::Resumed { step, from: from.display().to_string(), device: device.into() })
+        self.append(&Event::Resumed { step, from: from.display().to_string(), device: device.into() })
     }
 
-    /// The first step of this process, which compiles and tunes kernels, took this long.
-    pub fn compiled(&mut self, took: Duration) -> Result<()> {
-        self.journal.append(&Event::Compiled { seconds: took.as_secs_f64() })
-    }
-
-    /// A step whose weights moved.
+    /// A step whose weights moved; the first one of a process also compiled and tuned the kernels.
     pub fn step(&mut self, report: &StepReport, took: Duration) -> Result<()> {
         self.seconds += took.as_secs_f64();
+        if !std::mem::replace(&mut self.warm, true) {
+            self.append(&Event::Compiled { seconds: took.as_secs_f64() })?;
+        }
         let step = report.step + 1;
         if !step.is_multiple_of(self.every) {
             return Ok(());
         }
-        self.journal.append(&Event::Step {
+        self.append(&Event::Step {
             step,
             epoch: report.epoch,
             loss: report.loss,
@@ -82,7 +87,7 @@ impl Record {
     }
 
     fn fault(&mut self, report: &StepReport, why: &str, action: &str) -> Result<()> {
-        self.journal.append(&Event::Fault {
+        self.append(&Event::Fault {
             step: report.step + 1,
             reason: why.into(),
             action: action.into(),
@@ -100,17 +105,17 @@ impl Record {
 
     /// An evaluation.
     pub fn eval(&mut self, step: u64, split: Split, report: &Report) -> Result<()> {
-        self.journal.append(&Event::Eval { step, split: split.to_string(), metrics: report.metrics.clone() })
+        self.append(&Event::Eval { step, split: split.to_string(), metrics: report.metrics.clone() })
     }
 
     /// A checkpoint.
     pub fn saved(&mut self, step: u64, path: &Path) -> Result<()> {
-        self.journal.append(&Event::Saved { step, path: path.display().to_string() })
+        self.append(&Event::Saved { step, path: path.display().to_string() })
     }
 
     /// The run stops.
     pub fn finish(&mut self, step: u64, reason: Reason, seconds: f64) -> Result<()> {
-        self.journal.append(&Event::Finished { step, reason: reason.to_string(), seconds })
+        self.append(&Event::Finished { step, reason: reason.to_string(), seconds })
     }
 }
 

@@ -1,14 +1,17 @@
 //! A run: everything that a step changes, how it begins, and how it is saved.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use burn::{module::Module, optim::GradientsParams};
 
-use super::{Guard, Progress, RunDir, Setup, StepReport, Verdict, record::Record};
+use super::{Guard, Interrupt, Progress, RunDir, Setup, StepReport, Verdict, record::Record};
 use crate::{
     checkpoint::{self, RunLock, Snapshot, State},
     data::{Loader, Sampler, Split},
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     eval::{self, Pass},
     model::Model,
     nn,
@@ -41,6 +44,7 @@ pub struct Run {
     guard: Guard,
     saved: Option<u64>,
     kill_after: Option<u64>,
+    stop: Interrupt,
     _lock: RunLock,
 }
 
@@ -50,6 +54,7 @@ impl Run {
     /// # Errors
     /// The folder is in use, the data is not the same as before, or the config no longer fits the weights.
     pub fn resume_or_fresh(setup: Setup, progress: &mut Progress) -> Result<Self> {
+        setup.check_memory()?;
         let dir = RunDir::new(setup.plan.run.dir.join(&setup.plan.run.name));
         std::fs::create_dir_all(dir.path()).map_err(|e| Error::io("create", dir.path(), e))?;
         let lock = RunLock::acquire(dir.path())?;
@@ -65,12 +70,7 @@ impl Run {
                 ..State::default()
             },
         };
-        dir.store_plan(&setup.plan)?;
-        atomic::write(&dir.schema(), &serde_json::to_vec_pretty(setup.dataset.schema()).map_err(json)?)?;
-        if let Some(tokenizer) = setup.dataset.tokenizer() {
-            tokenizer.save(&dir.tokenizer())?;
-        }
-        let mut run = Self {
+        let run = Self {
             model: setup.model()?,
             steps,
             max_seconds: setup.plan.max_seconds()?,
@@ -80,6 +80,7 @@ impl Run {
             ema: average(&setup.plan.optim),
             guard: Guard::default(),
             saved: None,
+            stop: Interrupt::default(),
             kill_after: std::env::var(KILL_AFTER).ok().and_then(|step| step.parse().ok()),
             state,
             dir,
@@ -88,17 +89,37 @@ impl Run {
         };
         match (snapshot, from) {
             (Some(snapshot), Some(from)) => run.restored(snapshot, &from),
-            _ => {
-                run.record.started(&run.setup, run.setup.parameters())?;
-                Ok(run)
-            }
+            _ => run.begun(),
         }
     }
 
+    fn begun(mut self) -> Result<Self> {
+        self.describe()?;
+        self.record.started(&self.setup, self.setup.parameters())?;
+        Ok(self)
+    }
+
     fn restored(mut self, snapshot: Snapshot, from: &Path) -> Result<Self> {
-        self.record.resumed(snapshot.state.step, from, &self.setup.opened.spec)?;
         self.saved = Some(snapshot.state.step);
-        self.load(snapshot).map_err(|e| e.at(from.display()))
+        self = self.load(snapshot).map_err(|e| match e.kind() {
+            Kind::Input => Error::input(format!("the config no longer fits {}: {}", from.display(), e.message()))
+                .next("drop the --set that changes it, or start another run with --set run.name=NAME"),
+            _ => e.at(from.display()),
+        })?;
+        self.describe()?; // only now: a config that does not fit must not replace the one that does
+        self.record.resumed(self.state.step, from, &self.setup.opened.spec)?;
+        Ok(self)
+    }
+
+    /// Writes the plan, the schema and the tokenizer beside the checkpoints.
+    fn describe(&self) -> Result<()> {
+        self.dir.store_plan(&self.setup.plan)?;
+        let schema = serde_json::to_vec_pretty(self.setup.dataset.schema()).map_err(json)?;
+        atomic::write(&self.dir.schema(), &schema)?;
+        match self.setup.dataset.tokenizer() {
+            Some(tokenizer) => tokenizer.save(&self.dir.tokenizer()),
+            None => Ok(()),
+        }
     }
 
     /// Takes weights, optimizer state, averages and counters from a snapshot.
@@ -113,17 +134,22 @@ impl Run {
         Ok(self)
     }
 
+    /// A pause gives way to this.
+    pub fn listen_to(&mut self, stop: &Interrupt) {
+        self.stop = stop.clone();
+    }
+
     /// Seeds the device's generator from (seed, step).
     pub fn seed_step(&self) {
         self.setup.device.seed(seed_at(self.setup.plan.run.seed, self.state.step));
     }
 
     pub(super) fn judge(&mut self, report: &StepReport) -> Verdict {
-        self.guard.judge(&self.setup.plan.guard, report.loss, report.norm)
+        self.guard.judge(&self.setup.plan.guard, report.step, report.loss, report.norm)
     }
 
     /// Moves the weights.
-    pub(super) fn apply(mut self, grads: GradientsParams, report: &StepReport) -> Self {
+    pub fn apply(mut self, grads: GradientsParams, report: &StepReport) -> Self {
         let optim = &self.setup.plan.optim;
         let grads = scale_grads(&self.model, grads, clip_factor(report.norm, optim.clip));
         let factor = optim.schedule.factor(optim.lr, report.step, self.steps);
@@ -181,25 +207,46 @@ impl Run {
     }
 
     /// Keeps the weights of this step as the best ones, if they are.
-    pub(super) fn judge_best(&mut self, loss: f64) -> Result<()> {
+    pub(super) fn judge_best(&mut self, loss: f64, progress: &Progress) -> Result<()> {
         if self.state.best.is_some_and(|best| loss >= best) || !loss.is_finite() {
             self.state.stale += 1;
             return Ok(());
         }
         self.state.best = Some(loss);
         self.state.stale = 0;
-        self.write_snapshot()?;
+        self.write_snapshot(progress)?;
         checkpoint::mark_best(self.dir.path(), self.state.step)
     }
 
     /// Saves, and removes what retention does not keep.
     pub(super) fn save(&mut self, progress: &mut Progress) -> Result<()> {
         if self.saved != Some(self.state.step) {
-            let path = self.write_snapshot()?;
-            progress.saved(self.state.step, &path);
+            self.write_snapshot(progress)?;
         }
         checkpoint::prune(self.dir.path(), self.setup.plan.checkpoint.keep)?;
         Ok(())
+    }
+
+    /// A full disk pauses the run, with everything in memory, for as long as `checkpoint.wait_for_space` says.
+    fn save_when_there_is_space(&self, snapshot: &Snapshot, progress: &Progress) -> Result<PathBuf> {
+        let patience = Duration::from_secs_f64(self.setup.plan.space_seconds()?.unwrap_or(0.0));
+        let began = Instant::now();
+        let mut told = false;
+        loop {
+            match checkpoint::save(self.dir.path(), snapshot) {
+                Err(e) if e.kind() == Kind::DiskFull && began.elapsed() < patience && !self.stop.raised() => {
+                    if !std::mem::replace(&mut told, true) {
+                        progress.warn(&format!(
+                            "paused at step {}: {}; waiting for space",
+                            self.state.step,
+                            e.message()
+                        ));
+                    }
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+                other => return other,
+            }
+        }
     }
 
     /// See [`KILL_AFTER`].
@@ -210,7 +257,7 @@ impl Run {
         }
     }
 
-    fn write_snapshot(&mut self) -> Result<PathBuf> {
+    fn write_snapshot(&mut self, progress: &Progress) -> Result<()> {
         self.state.guard = serde_json::to_value(&self.guard).map_err(json)?;
         self.state.device = self.setup.opened.spec.clone();
         let snapshot = Snapshot {
@@ -219,10 +266,11 @@ impl Run {
             ema: self.ema.as_ref().map(Ema::tensors).transpose()?,
             state: self.state.clone(),
         };
-        let path = checkpoint::save(self.dir.path(), &snapshot)?;
+        let path = self.save_when_there_is_space(&snapshot, progress)?;
         self.saved = Some(self.state.step);
         self.record.saved(self.state.step, &path)?;
-        Ok(path)
+        progress.saved(self.state.step, &path);
+        Ok(())
     }
 }
 

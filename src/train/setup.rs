@@ -5,11 +5,13 @@ use burn::{prelude::*, tensor::FloatDType};
 use crate::{
     config::{Plan, Precision},
     data::{self, Dataset},
-    device::{DeviceSpec, Opened},
+    device::{self, DeviceSpec, Opened},
     error::{Error, Result},
     model::Model,
     task::Task,
 };
+
+use super::human_bytes;
 
 /// A resolved plan with its device opened and its data prepared.
 pub struct Setup {
@@ -48,6 +50,26 @@ impl Setup {
     pub fn model(&self) -> Result<Model> {
         self.autodiff.seed(self.plan.run.seed);
         self.plan.model.init(&self.task.signature(), &self.autodiff)
+    }
+
+    /// What training holds at least, in bytes: weights, gradients and two moments, in f32.
+    pub fn least_memory(&self) -> u64 {
+        self.parameters().saturating_mul(16)
+    }
+
+    /// Refuses a model that this machine cannot hold, before anything is allocated. A GPU answers for itself.
+    pub fn check_memory(&self) -> Result<()> {
+        let (needed, there) = (self.least_memory(), device::available_memory());
+        if needed <= there || !DeviceSpec::parse(&self.opened.spec)?.on_host() {
+            return Ok(());
+        }
+        Err(Error::input(format!(
+            "the model's {} parameters need {} for weights, gradients and moments, and this machine has {} to give",
+            indicatif::HumanCount(self.parameters()),
+            human_bytes(needed),
+            human_bytes(there)
+        ))
+        .next("make the model smaller (`kiln check` tells what it needs), or free memory"))
     }
 
     /// Number of the model's learned parameters.

@@ -85,9 +85,7 @@ pub fn find_run(run: &str, dir: &Path) -> Result<RunDir> {
     }
     let error = Error::input(format!("there is no run `{run}` here or under {}", dir.display()));
     let names: Vec<String> = list_runs(dir)?.iter().map(RunDir::name).collect();
-    let nearest = names.iter().max_by(|a, b| {
-        strsim::jaro_winkler(a, run).total_cmp(&strsim::jaro_winkler(b, run))
-    });
+    let nearest = names.iter().max_by(|a, b| strsim::jaro_winkler(a, run).total_cmp(&strsim::jaro_winkler(b, run)));
     Err(match nearest {
         Some(name) => error.next(format!("did you mean `{name}`? `kiln runs` lists them all")),
         None => error.next("start one with `kiln train CONFIG`, or say where runs are with --dir"),
@@ -111,7 +109,8 @@ pub fn list_runs(dir: &Path) -> Result<Vec<RunDir>> {
 /// The checkpoint that a person means: `latest`, `best`, or a step.
 pub fn choose_checkpoint(run: &RunDir, which: &str) -> Result<PathBuf> {
     let missing = |what: &str| {
-        Error::input(format!("run `{}` has no {what}", run.name())).next("`kiln runs show RUN` lists its checkpoints")
+        Error::input(format!("run `{}` has no {what}", run.name()))
+            .next(format!("`kiln runs show {}` lists its checkpoints", run.name()))
     };
     match which {
         "latest" => {
@@ -129,6 +128,7 @@ pub fn choose_checkpoint(run: &RunDir, which: &str) -> Result<PathBuf> {
         step => {
             let number: u64 = step.parse().map_err(|_| {
                 Error::input(format!("`--checkpoint {step}` is none of `best`, `latest` and a step's number"))
+                    .next(format!("`kiln runs show {}` lists its checkpoints", run.name()))
             })?;
             let path = run.path().join(checkpoint::folder_name(number));
             if path.is_dir() { Ok(path) } else { Err(missing(&format!("checkpoint of step {number}"))) }

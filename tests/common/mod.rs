@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    io::Write,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -45,9 +46,31 @@ schedule = { warmup = 2 }
 every = 3
 "#;
 
+/// A classifier of a table of its own: `kind` is `up` where `a` is above `b`.
+pub const TABLE: &str = r#"
+[data]
+task = "classification"
+source = { path = "rows.csv" }
+target = ["kind"]
+
+[model]
+kind = "mlp"
+hidden = [8]
+
+[train]
+steps = 6
+batch = 16
+device = "flex"
+"#;
+
 impl Bench {
     pub fn new() -> Self {
         Self { dir: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    /// On the disk that the build lies on: the usual temporary folder may lie in memory.
+    pub fn on_disk() -> Self {
+        Self { dir: tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary folder") }
     }
 
     /// With `tiny.toml` and its text.
@@ -56,6 +79,14 @@ impl Bench {
         let text: String = (0..400).map(|i| format!("line {i} of a text that repeats itself\n")).collect();
         bench.write("text.txt", &text);
         bench.write("tiny.toml", TINY);
+        bench
+    }
+
+    /// With `table.toml` and its rows.
+    pub fn table() -> Self {
+        let bench = Self::new();
+        bench.write("rows.csv", &rows());
+        bench.write("table.toml", TABLE);
         bench
     }
 
@@ -103,6 +134,26 @@ impl From<Output> for Said {
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
+}
+
+/// Says on the terminal what a test could not try here, past the harness, which keeps a passing test's words to itself.
+pub fn skip(what: &str) {
+    say(&format!("SKIPPED {what}"));
+}
+
+/// Says a figure on the terminal, past the harness.
+pub fn say(what: &str) {
+    let _ = writeln!(std::io::stderr(), "{what}");
+}
+
+/// 200 rows of `a,b,kind`.
+pub fn rows() -> String {
+    let mut text = String::from("a,b,kind\n");
+    for i in 0..200 {
+        let (a, b) = (f64::from(i * 37 % 101) / 100.0, f64::from(i * 53 % 97) / 100.0);
+        text.push_str(&format!("{a},{b},{}\n", if a > b { "up" } else { "down" }));
+    }
+    text
 }
 
 /// One cache for all tests of this checkout, so that data is prepared once.

@@ -1,0 +1,229 @@
+//! `kiln predict`: a prediction for every row of a file, or for every picture.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, BufWriter, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use burn::tensor::activation;
+use serde::Serializer;
+use serde_json::{Value, json};
+
+use super::{
+    Console, Trained,
+    trained::{INFERENCE, Ready},
+};
+use crate::{
+    data::{
+        DataConfig, HostInput, InputSchema, Scale, TargetSchema,
+        source::{self, table::Layout},
+    },
+    error::{Error, IoContext, Result},
+    task::{host, upload_input},
+};
+
+/// Rows that are computed together.
+const BATCH: usize = 256;
+
+/// Predicts for `input` and writes CSV or JSONL to `output`, or to stdout.
+pub fn predict(trained: &Trained, input: &Path, output: Option<&Path>, console: &Console) -> Result<()> {
+    let ready = trained.ready()?;
+    let mut rows = Rows::new(&ready, Writer::new(output, console.is_json())?);
+    match &ready.task.schema().input {
+        InputSchema::Tokens { .. } => {
+            return Err(Error::input(format!("run `{}` is a language model", trained.dir.name()))
+                .next("use `kiln generate` for it"));
+        }
+        InputSchema::Table { columns } => {
+            let layout = layout(input, columns, &trained.plan.data);
+            source::table::read_features(input, ready.task.schema(), layout, &mut |row| rows.push(row, None))?;
+        }
+        InputSchema::Image { .. } => {
+            for picture in pictures(input)? {
+                let pixels = source::images::read_one(&picture, ready.task.schema())?;
+                let values: Vec<f32> = pixels.iter().map(|&p| f32::from(p) / 255.0).collect();
+                rows.push(&values, Some(picture.display().to_string()))?;
+            }
+        }
+    }
+    let count = rows.finish()?;
+    if let Some(output) = output {
+        console.say(&format!("{count} predictions are in {}", output.display()));
+    }
+    Ok(())
+}
+
+/// The layout of a table to predict for: its own file may use another delimiter than the training data did.
+fn layout(input: &Path, columns: &[String], config: &DataConfig) -> Layout {
+    let unnamed = columns.iter().all(|name| name.strip_prefix('c').is_some_and(|n| n.parse::<usize>().is_ok()));
+    let mut first = String::new();
+    if let Ok(file) = File::open(input) {
+        // What cannot be read here fails with its place in the reader.
+        let _ = BufReader::new(file).take(1 << 20).read_line(&mut first);
+    }
+    let names = |delimiter: &char| {
+        let found: Vec<&str> = first.trim_end().split(*delimiter).map(|cell| cell.trim_matches('"')).collect();
+        columns.iter().all(|name| found.contains(&name.as_str()))
+    };
+    let delimiter = [config.delimiter, ',', ';', '\t'].into_iter().find(names).unwrap_or(config.delimiter);
+    Layout { format: None, header: config.header && !unnamed, delimiter }
+}
+
+/// Collects rows into batches and writes what the model says of them, in order.
+struct Rows<'a> {
+    ready: &'a Ready,
+    writer: Writer,
+    values: Vec<f32>,
+    names: Vec<Option<String>>,
+    count: usize,
+}
+
+impl<'a> Rows<'a> {
+    fn new(ready: &'a Ready, writer: Writer) -> Self {
+        Self { ready, writer, values: Vec::new(), names: Vec::new(), count: 0 }
+    }
+
+    /// Adds one row, unscaled.
+    fn push(&mut self, row: &[f32], name: Option<String>) -> Result<()> {
+        match &self.ready.task.schema().scale {
+            Some(scale) => self.values.extend(standardized(row, scale)),
+            None => self.values.extend_from_slice(row),
+        }
+        self.names.push(name);
+        if self.names.len() == BATCH { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let n = self.names.len();
+        if n == 0 {
+            return Ok(());
+        }
+        let shape = match &self.ready.task.schema().input {
+            InputSchema::Image { channels, height, width } => vec![*channels, *height, *width],
+            _ => vec![self.values.len() / n],
+        };
+        let input = HostInput::Floats { values: std::mem::take(&mut self.values), shape };
+        let outputs = self.ready.model.forward(upload_input(&input, n, &self.ready.opened.device)?, INFERENCE);
+        let [_, v] = outputs.dims();
+        let outputs = match self.ready.task.schema().target {
+            TargetSchema::Classes { .. } => activation::softmax(outputs, 1),
+            _ => outputs,
+        };
+        for (outputs, name) in host(outputs)?.chunks(v.max(1)).zip(std::mem::take(&mut self.names)) {
+            let line = describe(&self.ready.task.schema().target, outputs, self.count, name);
+            self.writer.write(&line)?;
+            self.count += 1;
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<usize> {
+        self.flush()?;
+        self.writer.finish()?;
+        Ok(self.count)
+    }
+}
+
+/// `(x - mean) / std` per channel of a picture or column of a table.
+fn standardized(row: &[f32], scale: &Scale) -> Vec<f32> {
+    let each = (row.len() / scale.mean.len().max(1)).max(1);
+    let scaled = row.chunks(each).zip(scale.mean.iter().zip(&scale.std));
+    scaled.flat_map(|(values, (mean, std))| values.iter().map(move |x| (x - mean) / std)).collect()
+}
+
+/// One prediction: keys with their values, in the order of the columns.
+type Line = Vec<(String, Value)>;
+
+/// The class with its probability and everyone's, or the values by name.
+fn describe(target: &TargetSchema, outputs: &[f32], row: usize, name: Option<String>) -> Line {
+    let mut line = vec![match name {
+        Some(name) => ("file".to_string(), json!(name)),
+        None => ("row".to_string(), json!(row)),
+    }];
+    match target {
+        TargetSchema::Classes { names } => {
+            let best = outputs.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(i, _)| i);
+            line.push(("prediction".into(), json!(names.get(best))));
+            line.push(("probability".into(), json!(outputs.get(best))));
+            line.extend(names.iter().zip(outputs).map(|(name, p)| (format!("p_{name}"), json!(p))));
+        }
+        TargetSchema::Values { names } => {
+            line.extend(names.iter().zip(outputs).map(|(name, y)| (name.clone(), json!(y))))
+        }
+        TargetSchema::NextToken => {}
+    }
+    line
+}
+
+/// One picture, or every png and jpeg right in a folder, by name.
+fn pictures(input: &Path) -> Result<Vec<PathBuf>> {
+    if !input.is_dir() {
+        return Ok(vec![input.to_path_buf()]);
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(input).io("read", input)? {
+        let path = entry.io("read", input)?.path();
+        let ending = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
+        if ["png", "jpg", "jpeg"].contains(&ending.as_str()) {
+            found.push(path);
+        }
+    }
+    if found.is_empty() {
+        return Err(Error::input(format!("{} holds no png or jpeg file", input.display())));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// CSV with a header, or one JSON object a line.
+enum Writer {
+    Csv { out: Box<csv::Writer<Box<dyn Write>>>, begun: bool },
+    Jsonl(Box<dyn Write>),
+}
+
+impl Writer {
+    fn new(output: Option<&Path>, json: bool) -> Result<Self> {
+        let ending = output.and_then(Path::extension).map(|e| e.to_string_lossy().to_lowercase());
+        let out: Box<dyn Write> = match output {
+            Some(path) => Box::new(BufWriter::new(File::create(path).io("create", path)?)),
+            None => Box::new(BufWriter::new(std::io::stdout())),
+        };
+        match ending.as_deref() {
+            Some("jsonl") => Ok(Self::Jsonl(out)),
+            None if json => Ok(Self::Jsonl(out)),
+            None | Some("csv") => Ok(Self::Csv { out: Box::new(csv::Writer::from_writer(out)), begun: false }),
+            Some(other) => {
+                Err(Error::input(format!("--output ends in .{other}")).next("name a file that ends in .csv or .jsonl"))
+            }
+        }
+    }
+
+    fn write(&mut self, line: &Line) -> Result<()> {
+        match self {
+            Self::Jsonl(out) => {
+                let pairs = line.iter().map(|(key, value)| (key, value));
+                serde_json::Serializer::new(&mut *out).collect_map(pairs).map_err(cannot_write)?;
+                writeln!(out).map_err(cannot_write)
+            }
+            Self::Csv { out, begun } => {
+                if !std::mem::replace(begun, true) {
+                    out.write_record(line.iter().map(|(key, _)| key)).map_err(cannot_write)?;
+                }
+                let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
+                out.write_record(line.iter().map(|(_, value)| cell(value))).map_err(cannot_write)
+            }
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        match self {
+            Self::Jsonl(mut out) => out.flush().map_err(cannot_write),
+            Self::Csv { mut out, .. } => out.flush().map_err(cannot_write),
+        }
+    }
+}
+
+fn cannot_write(e: impl std::fmt::Display) -> Error {
+    Error::failed(format!("cannot write the predictions: {e}"))
+}

@@ -1,0 +1,364 @@
+//! Prepared data: its description, and batches of any rows of it.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    HostBatch, HostInput, HostTarget, IGNORE, InputSchema, Schema, Split, TargetSchema, Tokenizer,
+    cache::shard_path,
+    sampler::mix,
+    shard::{Element, Layout, Shard, TargetKind},
+};
+use crate::error::{Error, IoContext, Result};
+
+/// Prepared data, memory-mapped; cheap to clone and to share among threads.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    schema: Schema,
+    tokenizer: Option<Tokenizer>,
+    shards: [Shard; 3],
+    fingerprint: String,
+    folder: PathBuf,
+    seed: u64,
+}
+
+pub(super) const SCHEMA_FILE: &str = "schema.json";
+pub(super) const TOKENIZER_FILE: &str = "tokenizer.json";
+
+/// What the config decides when prepared data is opened, so that changing it prepares nothing again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct View {
+    pub context: usize,
+    pub standardize: bool,
+    pub seed: u64,
+}
+
+impl Dataset {
+    /// Opens a prepared folder.
+    pub(super) fn open(folder: &Path, fingerprint: &str, view: View) -> Result<Self> {
+        let path = folder.join(SCHEMA_FILE);
+        let text = std::fs::read(&path).io("read", &path)?;
+        let mut schema: Schema = serde_json::from_slice(&text)
+            .map_err(|e| Error::input(format!("{} is not a schema: {e}", path.display())))?;
+        let tokens = matches!(schema.input, InputSchema::Tokens { .. });
+        let tokenizer = if tokens { Some(Tokenizer::load(&folder.join(TOKENIZER_FILE))?) } else { None };
+        let [train, validation, test] = Split::ALL.map(|split| Shard::open(&shard_path(folder, split)));
+        let shards = [train?.drawn_at_random(), validation?, test?];
+        for shard in &shards {
+            check_layout(&schema, shard)?;
+        }
+        if let InputSchema::Tokens { context, .. } = &mut schema.input {
+            *context = view.context;
+        }
+        if !view.standardize {
+            schema.scale = None;
+        }
+        let fingerprint = fingerprint.to_owned();
+        Ok(Self {
+            inner: Arc::new(Inner {
+                schema,
+                tokenizer,
+                shards,
+                fingerprint,
+                folder: folder.to_path_buf(),
+                seed: view.seed,
+            }),
+        })
+    }
+
+    /// What an example looks like.
+    pub fn schema(&self) -> &Schema {
+        &self.inner.schema
+    }
+
+    /// Identifies the prepared data: equal sources and settings give equal fingerprints on every machine.
+    pub fn fingerprint(&self) -> &str {
+        &self.inner.fingerprint
+    }
+
+    /// Where the prepared shards lie.
+    pub fn folder(&self) -> &Path {
+        &self.inner.folder
+    }
+
+    /// The tokenizer, for text.
+    pub fn tokenizer(&self) -> Option<&Tokenizer> {
+        self.inner.tokenizer.as_ref()
+    }
+
+    /// Rows of a split: windows of `context` tokens, images, or table rows.
+    pub fn len(&self, split: Split) -> u64 {
+        let stored = self.shard(split).rows();
+        match (&self.inner.schema.input, split) {
+            (InputSchema::Tokens { context, .. }, Split::Train) => train_windows(stored, *context as u64),
+            (InputSchema::Tokens { context, .. }, _) => stored.saturating_sub(1).div_ceil((*context as u64).max(1)),
+            _ => stored,
+        }
+    }
+
+    /// Whether a split has no rows.
+    pub fn is_empty(&self, split: Split) -> bool {
+        self.len(split) == 0
+    }
+
+    /// Tokens of a split; `None` unless the data is text.
+    pub fn tokens(&self, split: Split) -> Option<u64> {
+        self.inner.tokenizer.as_ref().map(|_| self.shard(split).rows())
+    }
+
+    /// The batch of these rows of a split, in this order. In training, text is cut at other places every epoch.
+    ///
+    /// # Errors
+    /// A row outside the split, or a damaged shard.
+    pub fn batch(&self, split: Split, rows: &[u64], epoch: u64) -> Result<HostBatch> {
+        self.draw(split, &rows.iter().map(|&row| (epoch, row)).collect::<Vec<_>>())
+    }
+
+    /// As [`Dataset::batch`], with an epoch for every row: `(epoch, row)`.
+    pub fn draw(&self, split: Split, rows: &[(u64, u64)]) -> Result<HostBatch> {
+        let len = self.len(split);
+        if let Some((_, row)) = rows.iter().find(|(_, row)| *row >= len) {
+            return Err(Error::failed(format!("row {row} is not among the {len} of the {} split", split.name())));
+        }
+        let (input, target) = match &self.inner.schema.input {
+            InputSchema::Tokens { vocab, context } => self.windows(split, rows, *vocab, *context)?,
+            InputSchema::Image { channels, height, width } => {
+                self.records(split, rows, &[*channels, *height, *width])?
+            }
+            InputSchema::Table { columns } => self.records(split, rows, &[columns.len()])?,
+        };
+        Ok(HostBatch { rows: rows.iter().map(|&(_, row)| row).collect(), input, target })
+    }
+
+    fn shard(&self, split: Split) -> &Shard {
+        let [train, validation, test] = &self.inner.shards;
+        match split {
+            Split::Train => train,
+            Split::Validation => validation,
+            Split::Test => test,
+        }
+    }
+
+    /// Windows of tokens and of the tokens that follow them.
+    fn windows(
+        &self,
+        split: Split,
+        rows: &[(u64, u64)],
+        vocab: usize,
+        context: usize,
+    ) -> Result<(HostInput, HostTarget)> {
+        let shard = self.shard(split);
+        let mut ids = Vec::with_capacity(rows.len() * context);
+        let mut targets = Vec::with_capacity(rows.len() * context);
+        let mut window = Vec::with_capacity(context + 1);
+        for &(epoch, row) in rows {
+            let start = row * context as u64 + self.shift(split, epoch, context as u64);
+            // The last window of a held-out split is shorter; its padding has no loss.
+            let n = shard.rows().saturating_sub(start).min(context as u64 + 1) as usize;
+            window.clear();
+            shard.tokens(start, n, &mut window)?;
+            if let Some(id) = window.iter().find(|&&id| id < 0 || id as usize >= vocab) {
+                return Err(damaged(shard, &format!("token {id} is outside the vocabulary of {vocab}")));
+            }
+            let pairs = n.saturating_sub(1);
+            ids.extend(window.iter().take(pairs));
+            targets.extend(window.iter().skip(1));
+            ids.extend(std::iter::repeat_n(0, context - pairs));
+            targets.extend(std::iter::repeat_n(IGNORE, context - pairs));
+        }
+        Ok((HostInput::Tokens { ids, context }, HostTarget::Classes(targets)))
+    }
+
+    /// Where an epoch's first window begins.
+    fn shift(&self, split: Split, epoch: u64, context: u64) -> u64 {
+        if split != Split::Train {
+            return 0;
+        }
+        let tokens = self.shard(split).rows();
+        let room = tokens.saturating_sub(1 + train_windows(tokens, context) * context);
+        mix(mix(self.inner.seed) ^ mix(epoch)) % context.min(room + 1).max(1)
+    }
+
+    fn records(&self, split: Split, rows: &[(u64, u64)], shape: &[usize]) -> Result<(HostInput, HostTarget)> {
+        let shard = self.shard(split);
+        let mut values = Vec::with_capacity(rows.len() * shape.iter().product::<usize>());
+        let (mut classes, mut reals) = (Vec::new(), Vec::new());
+        for &(_, row) in rows {
+            let (elements, targets) = shard.row(row)?;
+            let first = values.len();
+            match shard.layout().element {
+                Element::U8 => values.extend(elements.iter().map(|&v| f32::from(v) / 255.0)),
+                _ => values.extend(floats(elements)),
+            }
+            self.standardize(values.get_mut(first..).unwrap_or_default());
+            match &self.inner.schema.target {
+                TargetSchema::Classes { names } => classes.push(class(shard, targets, names.len())?),
+                _ => reals.extend(floats(targets)),
+            }
+        }
+        let target = match &self.inner.schema.target {
+            TargetSchema::Values { names } => HostTarget::Values { values: reals, width: names.len() },
+            _ => HostTarget::Classes(classes),
+        };
+        Ok((HostInput::Floats { values, shape: shape.to_vec() }, target))
+    }
+
+    /// Standardises one row, channel by channel.
+    fn standardize(&self, row: &mut [f32]) {
+        let Some(scale) = &self.inner.schema.scale else { return };
+        let channel = (row.len() / scale.mean.len().max(1)).max(1);
+        for ((values, mean), std) in row.chunks_mut(channel).zip(&scale.mean).zip(&scale.std) {
+            values.iter_mut().for_each(|v| *v = (*v - mean) / std);
+        }
+    }
+}
+
+/// Training windows of a corpus: one fewer than would fit, so that every shift below `context` leaves all of them
+/// whole.
+fn train_windows(tokens: u64, context: u64) -> u64 {
+    match tokens.checked_sub(context + 1) {
+        Some(_) => ((tokens - context) / context.max(1)).max(1),
+        None => 0,
+    }
+}
+
+fn floats(bytes: &[u8]) -> impl Iterator<Item = f32> {
+    bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))
+}
+
+fn class(shard: &Shard, targets: &[u8], classes: usize) -> Result<i32> {
+    let class = targets.first_chunk::<4>().map_or(u32::MAX, |b| u32::from_le_bytes(*b));
+    if class as usize >= classes {
+        return Err(damaged(shard, &format!("class {class} is not among the {classes}")));
+    }
+    Ok(class as i32)
+}
+
+fn damaged(shard: &Shard, why: &str) -> Error {
+    Error::input(format!("{} is damaged: {why}", shard.path().display()))
+        .next("delete its folder; the data will be prepared again")
+}
+
+fn check_layout(schema: &Schema, shard: &Shard) -> Result<()> {
+    let layout = shard.layout();
+    let (target, targets) = match &schema.target {
+        TargetSchema::NextToken => (TargetKind::None, 0),
+        TargetSchema::Classes { .. } => (TargetKind::Class, 1),
+        TargetSchema::Values { names } => (TargetKind::Values, names.len() as u64),
+    };
+    let expected = match &schema.input {
+        InputSchema::Tokens { vocab, .. } => Layout { target, targets, ..Layout::tokens(*vocab) },
+        InputSchema::Image { channels, height, width } => {
+            let width = channels.saturating_mul(*height).saturating_mul(*width) as u64;
+            Layout { element: Element::U8, width, target, targets }
+        }
+        InputSchema::Table { columns } => {
+            Layout { element: Element::F32, width: columns.len() as u64, target, targets }
+        }
+    };
+    if layout == expected { Ok(()) } else { Err(damaged(shard, "its rows do not fit the schema beside it")) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::{
+        super::{Features, Holdout, RecordSink, RecordWriter, Records, Target},
+        *,
+    };
+
+    const VIEW: View = View { context: 4, standardize: true, seed: 1 };
+
+    fn records(records: &Records, push: impl Fn(&mut RecordWriter)) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = RecordWriter::new(folder.path(), Holdout { validation: 0.0, test: 0.0 }, 1);
+        push(&mut writer);
+        let scale = Some(writer.finish(records).unwrap());
+        let Records { input, target } = records.clone();
+        let schema = Schema { input, target, scale, bytes_per_token: None };
+        std::fs::write(folder.path().join(SCHEMA_FILE), serde_json::to_vec(&schema).unwrap()).unwrap();
+        folder
+    }
+
+    fn images() -> tempfile::TempDir {
+        let described = Records {
+            input: InputSchema::Image { channels: 2, height: 1, width: 1 },
+            target: TargetSchema::Classes { names: vec!["cat".into(), "dog".into()] },
+        };
+        records(&described, |writer| {
+            writer.push(None, Features::U8(&[0, 10]), Target::Class(0)).unwrap();
+            writer.push(None, Features::U8(&[255, 10]), Target::Class(1)).unwrap();
+            writer.push(Some(Split::Test), Features::U8(&[255, 12]), Target::Class(1)).unwrap();
+        })
+    }
+
+    #[test]
+    fn images_are_standardised_per_channel() {
+        let folder = images();
+        let dataset = Dataset::open(folder.path(), "f", VIEW).unwrap();
+        assert_eq!(Split::ALL.map(|s| dataset.len(s)), [2, 0, 1]);
+        let batch = dataset.batch(Split::Train, &[1, 0], 0).unwrap();
+        let HostInput::Floats { values, shape } = &batch.input else { panic!() };
+        assert_eq!(shape, &[2, 1, 1]);
+        assert_eq!(values, &[1.0, 0.0, -1.0, 0.0]);
+        assert_eq!(batch.target, HostTarget::Classes(vec![1, 0]));
+        assert!(dataset.describe(Split::Test, 0).unwrap().ends_with("2x1x1: dog"));
+        let raw = Dataset::open(folder.path(), "f", View { standardize: false, ..VIEW }).unwrap();
+        let HostInput::Floats { values, .. } = raw.batch(Split::Test, &[0], 0).unwrap().input else { panic!() };
+        assert_eq!(values, [1.0, 12.0 / 255.0]);
+        assert!(dataset.batch(Split::Test, &[1], 0).is_err());
+    }
+
+    #[test]
+    fn tables_keep_their_targets() {
+        let described = Records {
+            input: InputSchema::Table { columns: vec!["a".into(), "b".into()] },
+            target: TargetSchema::Values { names: vec!["y".into(), "z".into()] },
+        };
+        let folder = records(&described, |writer| {
+            for v in [1.0, 3.0] {
+                writer.push(None, Features::F32(&[v, 7.0]), Target::Values(&[v, -v])).unwrap();
+            }
+        });
+        let dataset = Dataset::open(folder.path(), "f", VIEW).unwrap();
+        let batch = dataset.batch(Split::Train, &[0, 1], 9).unwrap();
+        assert_eq!(batch.input, HostInput::Floats { values: vec![-1.0, 0.0, 1.0, 0.0], shape: vec![2] });
+        assert_eq!(batch.target, HostTarget::Values { values: vec![1.0, -1.0, 3.0, -3.0], width: 2 });
+        assert_eq!(dataset.describe(Split::Train, 1).unwrap(), "a = 3, b = 7: y = 3, z = -3");
+    }
+
+    #[test]
+    fn a_shard_that_does_not_fit_its_schema_is_refused() {
+        let folder = images();
+        let path = folder.path().join(SCHEMA_FILE);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace("\"height\":1", "\"height\":2")).unwrap();
+        assert!(Dataset::open(folder.path(), "f", VIEW).unwrap_err().to_string().contains("damaged"));
+        std::fs::write(&path, text.replace("\"cat\",", "")).unwrap();
+        let dataset = Dataset::open(folder.path(), "f", VIEW).unwrap();
+        assert!(dataset.batch(Split::Train, &[1], 0).unwrap_err().to_string().contains("class 1"));
+        std::fs::write(&path, "{").unwrap();
+        assert!(Dataset::open(folder.path(), "f", VIEW).is_err());
+    }
+
+    #[test]
+    fn training_windows_fit_under_every_shift() {
+        for context in 1..20u64 {
+            for tokens in 0..200u64 {
+                let windows = train_windows(tokens, context);
+                assert_eq!(windows == 0, tokens < context + 1);
+                let room = tokens.saturating_sub(1 + windows * context);
+                let shift = context.min(room + 1) - 1;
+                assert!(windows == 0 || shift + windows * context < tokens);
+                assert!(tokens < 2 * context + 1 || shift == context - 1);
+            }
+        }
+    }
+}

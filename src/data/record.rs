@@ -1,0 +1,330 @@
+//! Writes examples of a fixed shape (images, table rows) into one shard a split.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    Features, Holdout, InputSchema, RecordSink, Records, Scale, Split, Target, TargetSchema,
+    sampler::mix,
+    shard::{Element, Layout, ShardWriter, TargetKind},
+};
+use crate::error::{Error, Result};
+
+/// Takes examples, assigns their splits, and learns mean and deviation on the training split only.
+pub struct RecordWriter {
+    folder: PathBuf,
+    holdout: Holdout,
+    seed: u64,
+    ordinal: u64,
+    splits: Option<Splits>,
+    moments: Moments,
+    classes: u32,
+    scratch: (Vec<u8>, Vec<u8>),
+}
+
+struct Splits {
+    layout: Layout,
+    writers: [ShardWriter; 3],
+}
+
+/// Running moments of every element of a row.
+enum Moments {
+    Empty,
+    /// Exact sums of values and of squares, and the rows.
+    Bytes {
+        sums: Vec<(u64, u64)>,
+        rows: u64,
+    },
+    /// Mean and sum of squared deviations (Welford 1962), and the rows.
+    Floats {
+        welford: Vec<(f64, f64)>,
+        rows: u64,
+    },
+}
+
+impl RecordWriter {
+    /// Writes into `folder`. Rows without a split of their own are held out by a hash of `(seed, ordinal)`; none for
+    /// test once the source has given a test row of its own.
+    pub fn new(folder: &Path, holdout: Holdout, seed: u64) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            holdout,
+            seed,
+            ordinal: 0,
+            splits: None,
+            moments: Moments::Empty,
+            classes: 0,
+            scratch: Default::default(),
+        }
+    }
+
+    /// Closes the shards and returns the training split's scale.
+    ///
+    /// # Errors
+    /// No rows at all, no training rows, or a description that does not fit what was pushed.
+    pub fn finish(self, records: &Records) -> Result<Scale> {
+        let Some(splits) = self.splits else {
+            return Err(Error::input("the data has no rows").next("check `data.source` and `data.limit`"));
+        };
+        let channels = check(&splits.layout, self.classes, records)?;
+        let [train, ..] = &splits.writers;
+        if train.rows() == 0 {
+            return Err(Error::input("every row is held out, so none is left to train on")
+                .next("lower `data.holdout.validation` and `data.holdout.test`"));
+        }
+        for writer in splits.writers {
+            writer.finish()?;
+        }
+        Ok(self.moments.scale(channels))
+    }
+
+    fn split(&self) -> Split {
+        let uniform = (mix(mix(self.seed) ^ self.ordinal) >> 11) as f64 / (1u64 << 53) as f64;
+        if uniform < self.holdout.test {
+            Split::Test
+        } else if uniform < self.holdout.test + self.holdout.validation {
+            Split::Validation
+        } else {
+            Split::Train
+        }
+    }
+
+    fn open(&mut self, layout: Layout) -> Result<&mut Splits> {
+        if self.splits.is_none() {
+            let [train, validation, test] =
+                Split::ALL.map(|s| ShardWriter::create(&super::cache::shard_path(&self.folder, s), layout));
+            self.splits = Some(Splits { layout, writers: [train?, validation?, test?] });
+        }
+        match &mut self.splits {
+            Some(splits) if splits.layout == layout => Ok(splits),
+            _ => Err(Error::input(format!("row {} has another shape or type than the rows before it", self.ordinal))),
+        }
+    }
+}
+
+impl RecordSink for RecordWriter {
+    fn push(&mut self, split: Option<Split>, features: Features<'_>, target: Target<'_>) -> Result<()> {
+        if split == Some(Split::Test) {
+            // A source with a test split of its own gives it first, and keeps the rest for training.
+            self.holdout.test = 0.0;
+        }
+        let split = split.unwrap_or_else(|| self.split());
+        let (mut elements, mut targets) = std::mem::take(&mut self.scratch);
+        elements.clear();
+        targets.clear();
+        let (element, width) = match features {
+            Features::U8(values) => {
+                elements.extend_from_slice(values);
+                (Element::U8, values.len())
+            }
+            Features::F32(values) => {
+                extend(&mut elements, values, self.ordinal)?;
+                (Element::F32, values.len())
+            }
+        };
+        let (kind, count) = match target {
+            Target::Class(class) => {
+                self.classes = self.classes.max(class.saturating_add(1));
+                targets.extend(class.to_le_bytes());
+                (TargetKind::Class, 1)
+            }
+            Target::Values(values) => {
+                extend(&mut targets, values, self.ordinal)?;
+                (TargetKind::Values, values.len())
+            }
+        };
+        if width == 0 || count == 0 {
+            return Err(Error::input(format!("row {} has no features or no target", self.ordinal)));
+        }
+        if split == Split::Train {
+            self.moments.add(features);
+        }
+        let layout = Layout { element, width: width as u64, target: kind, targets: count as u64 };
+        let [train, validation, test] = &mut self.open(layout)?.writers;
+        let writer = match split {
+            Split::Train => train,
+            Split::Validation => validation,
+            Split::Test => test,
+        };
+        writer.row(&elements, &targets)?;
+        self.ordinal += 1;
+        self.scratch = (elements, targets);
+        Ok(())
+    }
+}
+
+fn extend(bytes: &mut Vec<u8>, values: &[f32], ordinal: u64) -> Result<()> {
+    if values.iter().any(|v| !v.is_finite()) {
+        return Err(Error::input(format!("row {ordinal} holds a value that is not a finite 32-bit number"))
+            .next("remove the row or mend the value"));
+    }
+    bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+    Ok(())
+}
+
+/// Checks the description against the rows, and returns the number of channels or columns.
+fn check(layout: &Layout, classes: u32, records: &Records) -> Result<usize> {
+    let (channels, width, element) = match &records.input {
+        InputSchema::Image { channels, height, width } => (*channels, channels * height * width, Element::U8),
+        InputSchema::Table { columns } => (columns.len(), columns.len(), Element::F32),
+        InputSchema::Tokens { .. } => return Err(Error::failed("tokens are not records")),
+    };
+    let targets = match &records.target {
+        TargetSchema::Classes { names } => names.len() >= classes as usize && layout.target == TargetKind::Class,
+        TargetSchema::Values { names } => names.len() as u64 == layout.targets && layout.target == TargetKind::Values,
+        TargetSchema::NextToken => false,
+    };
+    if width as u64 != layout.width || element != layout.element || !targets {
+        return Err(Error::failed(format!("the rows do not fit their description {records:?}")));
+    }
+    Ok(channels)
+}
+
+impl Moments {
+    fn add(&mut self, features: Features<'_>) {
+        if let Self::Empty = self {
+            *self = match features {
+                Features::U8(values) => Self::Bytes { sums: vec![(0, 0); values.len()], rows: 0 },
+                Features::F32(values) => Self::Floats { welford: vec![(0.0, 0.0); values.len()], rows: 0 },
+            };
+        }
+        match (self, features) {
+            (Self::Bytes { sums, rows }, Features::U8(values)) => {
+                *rows += 1;
+                for ((sum, squares), &v) in sums.iter_mut().zip(values) {
+                    *sum += u64::from(v);
+                    *squares += u64::from(v) * u64::from(v);
+                }
+            }
+            (Self::Floats { welford, rows }, Features::F32(values)) => {
+                *rows += 1;
+                for ((mean, m2), &v) in welford.iter_mut().zip(values) {
+                    let delta = f64::from(v) - *mean;
+                    *mean += delta / *rows as f64;
+                    *m2 += delta * (f64::from(v) - *mean);
+                }
+            }
+            // A row of another type is refused by the shard.
+            _ => {}
+        }
+    }
+
+    /// Population mean and deviation per channel; bytes are divided by 255 first.
+    fn scale(&self, channels: usize) -> Scale {
+        let moments: Vec<(f64, f64)> = match self {
+            Self::Empty => Vec::new(),
+            Self::Bytes { sums, rows } => sums
+                .chunks((sums.len() / channels.max(1)).max(1))
+                .map(|pixels| {
+                    let n = *rows as f64 * pixels.len() as f64;
+                    let (sum, squares) =
+                        pixels.iter().fold((0u128, 0u128), |(s, q), p| (s + u128::from(p.0), q + u128::from(p.1)));
+                    let mean = sum as f64 / n;
+                    (mean / 255.0, (squares as f64 / n - mean * mean).max(0.0) / (255.0 * 255.0))
+                })
+                .collect(),
+            Self::Floats { welford, rows } => welford.iter().map(|&(mean, m2)| (mean, m2 / *rows as f64)).collect(),
+        };
+        let std = |&(mean, variance): &(f64, f64)| {
+            let std = variance.sqrt() as f32;
+            // A constant column leaves rounding noise, which must not be blown up to unit variance.
+            if std.is_finite() && f64::from(std) > mean.abs() * 1e-7 && std > f32::MIN_POSITIVE { std } else { 1.0 }
+        };
+        Scale { mean: moments.iter().map(|m| m.0 as f32).collect(), std: moments.iter().map(std).collect() }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::{super::shard::Shard, *};
+
+    fn table(columns: usize) -> Records {
+        Records {
+            input: InputSchema::Table { columns: (0..columns).map(|i| format!("c{i}")).collect() },
+            target: TargetSchema::Values { names: vec!["y".into()] },
+        }
+    }
+
+    #[test]
+    fn scale_is_learned_on_the_training_split_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = RecordWriter::new(folder.path(), Holdout { validation: 0.0, test: 0.0 }, 1);
+        for v in [1.0, 2.0, 3.0, 4.0] {
+            writer.push(None, Features::F32(&[v, 1e6 + v, 5.0]), Target::Values(&[v])).unwrap();
+        }
+        writer.push(Some(Split::Test), Features::F32(&[1e9, 0.0, 0.0]), Target::Values(&[0.0])).unwrap();
+        let scale = writer.finish(&table(3)).unwrap();
+        assert_eq!(scale.mean, [2.5, 1_000_002.5, 5.0]);
+        let std = 1.25f32.sqrt();
+        assert_eq!(scale.std, [std, std, 1.0]);
+    }
+
+    #[test]
+    fn pixels_are_scaled_per_channel() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = RecordWriter::new(folder.path(), Holdout { validation: 0.0, test: 0.0 }, 1);
+        writer.push(None, Features::U8(&[0, 255, 51, 51]), Target::Class(0)).unwrap();
+        writer.push(None, Features::U8(&[0, 255, 51, 51]), Target::Class(1)).unwrap();
+        let scale = writer
+            .finish(&Records {
+                input: InputSchema::Image { channels: 2, height: 1, width: 2 },
+                target: TargetSchema::Classes { names: vec!["a".into(), "b".into()] },
+            })
+            .unwrap();
+        assert_eq!(scale.mean, [0.5, 0.2]);
+        assert_eq!(scale.std, [0.5, 1.0]);
+    }
+
+    #[test]
+    fn holdout_is_disjoint_and_a_function_of_the_seed() {
+        let rows = |seed| {
+            let folder = tempfile::tempdir().unwrap();
+            let mut writer = RecordWriter::new(folder.path(), Holdout { validation: 0.2, test: 0.1 }, seed);
+            for i in 0..1000u16 {
+                writer.push(None, Features::F32(&[f32::from(i)]), Target::Values(&[0.0])).unwrap();
+            }
+            writer.finish(&table(1)).unwrap();
+            Split::ALL.map(|split| {
+                let shard = Shard::open(&super::super::cache::shard_path(folder.path(), split)).unwrap();
+                (0..shard.rows()).map(|r| shard.row(r).unwrap().0.to_vec()).collect::<Vec<_>>()
+            })
+        };
+        let (a, b) = (rows(1), rows(1));
+        assert_eq!(a, b);
+        assert_ne!(a, rows(2));
+        let [train, validation, test] = &a;
+        assert_eq!(train.len() + validation.len() + test.len(), 1000);
+        assert!((150..250).contains(&validation.len()) && (60..140).contains(&test.len()));
+        assert!(validation.iter().all(|row| !train.contains(row) && !test.contains(row)));
+    }
+
+    #[test]
+    fn a_source_keeps_its_own_test_split() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = RecordWriter::new(folder.path(), Holdout { validation: 0.0, test: 0.5 }, 1);
+        writer.push(Some(Split::Test), Features::F32(&[0.0]), Target::Values(&[0.0])).unwrap();
+        for _ in 0..50 {
+            writer.push(None, Features::F32(&[1.0]), Target::Values(&[0.0])).unwrap();
+        }
+        writer.finish(&table(1)).unwrap();
+        let shard = Shard::open(&super::super::cache::shard_path(folder.path(), Split::Test)).unwrap();
+        assert_eq!(shard.rows(), 1);
+    }
+
+    #[test]
+    fn misfits_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let holdout = Holdout { validation: 0.0, test: 0.0 };
+        let mut writer = RecordWriter::new(folder.path(), holdout, 1);
+        assert!(writer.push(None, Features::F32(&[f32::NAN]), Target::Class(0)).is_err());
+        writer.push(None, Features::F32(&[1.0]), Target::Class(0)).unwrap();
+        assert!(writer.push(None, Features::F32(&[1.0, 2.0]), Target::Class(0)).is_err());
+        assert!(writer.push(None, Features::U8(&[1]), Target::Class(0)).is_err());
+        assert!(writer.finish(&table(1)).is_err());
+        assert!(RecordWriter::new(folder.path(), holdout, 1).finish(&table(1)).is_err());
+        let all = Holdout { validation: 1.0, test: 0.0 };
+        let mut writer = RecordWriter::new(folder.path(), all, 1);
+        writer.push(None, Features::F32(&[1.0]), Target::Values(&[0.0])).unwrap();
+        assert!(writer.finish(&table(1)).unwrap_err().to_string().contains("holdout"));
+    }
+}

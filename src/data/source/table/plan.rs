@@ -1,0 +1,80 @@
+//! Which columns of a table are features and which are targets.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::{Layout, columns};
+use crate::data::DataConfig;
+use crate::data::fetch::nearest;
+use crate::error::{Error, Result};
+
+/// The columns' names by their use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Plan {
+    pub(super) features: Vec<String>,
+    pub(super) targets: Vec<String>,
+}
+
+impl Plan {
+    /// As the config says; by default the last column of the first file is the target and all others are features.
+    pub(super) fn new(files: &[PathBuf], config: &DataConfig) -> Result<Self> {
+        let Some(file) = files.first() else {
+            return Err(Error::input("the data source has no files").next("check `data.source`"));
+        };
+        let columns = columns(file, Layout::from(config))?;
+        let targets = match (config.target.as_slice(), columns.last()) {
+            ([], Some(last)) => vec![last.clone()],
+            (targets, _) => targets.to_vec(),
+        };
+        let mut features = config.features.clone();
+        if features.is_empty() {
+            features = columns.iter().filter(|name| !targets.contains(name)).cloned().collect();
+        }
+        let plan = Self { features, targets };
+        resolve(file, &columns, &plan.names())?;
+        plan.check(file)?;
+        Ok(plan)
+    }
+
+    /// Features, then targets.
+    pub(super) fn names(&self) -> Vec<String> {
+        [self.features.as_slice(), &self.targets].concat()
+    }
+
+    fn check(&self, file: &Path) -> Result<()> {
+        if self.features.is_empty() || self.targets.is_empty() {
+            return Err(Error::input(format!("{} has no columns left for features", file.display()))
+                .next("check `data.target`, `data.features` and `data.delimiter`"));
+        }
+        let mut seen = HashSet::new();
+        match self.names().into_iter().find(|name| !seen.insert(name.clone())) {
+            Some(twice) => Err(Error::input(format!("column `{twice}` is listed twice"))
+                .next("list it once, in `data.features` or in `data.target`")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The places of the names among the file's columns.
+pub(super) fn resolve(file: &Path, columns: &[String], names: &[String]) -> Result<Vec<usize>> {
+    let mut seen = HashSet::new();
+    if let Some(twice) = columns.iter().find(|column| !seen.insert(*column)) {
+        return Err(Error::input(format!("{} has two columns named `{twice}`", file.display()))
+            .next("rename one; if the first row holds no names, set `data.header` to false"));
+    }
+    let place =
+        |name: &String| columns.iter().position(|column| column == name).ok_or_else(|| absent(file, columns, name));
+    names.iter().map(place).collect()
+}
+
+fn absent(file: &Path, columns: &[String], name: &str) -> Error {
+    let error = Error::input(format!("{} has no column `{name}`", file.display()));
+    if let Some(near) = nearest(name, columns.iter().map(String::as_str)) {
+        return error.next(format!("did you mean `{near}`?"));
+    }
+    let mut shown = columns.iter().take(20).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if columns.len() > 20 {
+        shown.push_str(", ...");
+    }
+    error.next(format!("its columns are {shown}"))
+}

@@ -1,0 +1,67 @@
+//! What a `[model]` section must satisfy, in messages that name its keys.
+
+use super::{InputShape, Signature};
+use crate::error::{Error, Result};
+
+/// `key` lies within `1..=most`. The bounds keep products of sizes far from overflow.
+pub(super) fn size(key: &str, value: usize, most: usize) -> Result<()> {
+    if (1..=most).contains(&value) {
+        return Ok(());
+    }
+    let range = if value == 0 { "at least 1".to_string() } else { format!("at most {most}") };
+    Err(Error::input(format!("`{key}` = {value} must be {range}")).next(format!("choose a `{key}` of 1 to {most}")))
+}
+
+/// `key` is a probability below 1.
+pub(super) fn dropout(value: f64) -> Result<()> {
+    if (0.0..1.0).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::input(format!("`model.dropout` = {value} is not a probability below 1"))
+        .next("choose one from 0 (off) to below 1, such as 0.1"))
+}
+
+/// `part` divides `whole`; both are (what it is, its value), a key in backticks.
+pub(super) fn divides(part: (&str, usize), whole: (&str, usize)) -> Result<()> {
+    if part.1 > 0 && whole.1.is_multiple_of(part.1) {
+        return Ok(());
+    }
+    let nearest = (1..=whole.1).filter(|n| whole.1.is_multiple_of(*n)).min_by_key(|n| n.abs_diff(part.1)).unwrap_or(1);
+    Err(Error::input(format!("{} = {} does not divide {} = {}", part.0, part.1, whole.0, whole.1))
+        .next(format!("set {} = {nearest}, or change {}", part.0, whole.0)))
+}
+
+/// The data gives tokens: (vocab, context).
+pub(super) fn tokens(kind: &str, sig: &Signature) -> Result<(usize, usize)> {
+    match sig.input {
+        InputShape::Tokens { vocab, context } => Ok((vocab, context)),
+        _ => Err(misfit(kind, "text", sig)),
+    }
+}
+
+/// The data gives pictures: [channels, height, width].
+pub(super) fn image(kind: &str, sig: &Signature) -> Result<[usize; 3]> {
+    match sig.input {
+        InputShape::Image { channels, height, width } => Ok([channels, height, width]),
+        _ => Err(misfit(kind, "pictures", sig)),
+    }
+}
+
+/// The data gives a vector, or a picture that becomes one: its length.
+pub(super) fn features(kind: &str, sig: &Signature) -> Result<usize> {
+    match sig.input {
+        InputShape::Features(count) => Ok(count),
+        InputShape::Image { channels, height, width } => Ok(channels * height * width),
+        InputShape::Tokens { .. } => Err(misfit(kind, "tables and pictures", sig)),
+    }
+}
+
+fn misfit(kind: &str, takes: &str, sig: &Signature) -> Error {
+    let (given, kinds) = match sig.input {
+        InputShape::Tokens { .. } => ("text", "\"gpt\""),
+        InputShape::Features(_) => ("a table", "\"mlp\" or \"linear\""),
+        InputShape::Image { .. } => ("pictures", "\"cnn\", \"vit\", \"mlp\" or \"linear\""),
+    };
+    Error::input(format!("`model.kind` = \"{kind}\" takes {takes}, but `data` gives {given}"))
+        .next(format!("set `model.kind` to {kinds}"))
+}

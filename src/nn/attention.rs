@@ -1,0 +1,223 @@
+//! Grouped-query self-attention and its cache.
+
+use burn::{
+    module::Module,
+    tensor::{Bool, Device, Tensor, activation},
+};
+
+use super::{Dropout, DropoutConfig, Linear, LinearConfig, Rotary, cast_like, to_f32};
+
+/// What the positions of a forward pass may look at, made once and shared by all blocks.
+#[derive(Debug, Clone, Default)]
+pub struct Sight {
+    mask: Option<Tensor<4>>, // [1, 1, t, past + t], added to the scores
+    rotary: Option<Rotary>,
+}
+
+impl Sight {
+    /// Every position sees every position.
+    pub fn full() -> Self {
+        Self::default()
+    }
+
+    /// `t` positions after `past` earlier ones; each sees itself and all before it.
+    pub fn causal(past: usize, t: usize, device: &Device) -> Self {
+        // One position sees everything that is there. A finite number, as WGSL promises nothing about infinities.
+        let mask = (t > 1).then(|| {
+            let hidden = Tensor::<2, Bool>::tril_mask([t, past + t], past as i64, device);
+            hidden.float().mul_scalar(-1e30).unsqueeze::<4>()
+        });
+        Self { mask, rotary: None }
+    }
+
+    /// Turns queries and keys by these angles.
+    pub fn rotary(self, rotary: Option<Rotary>) -> Self {
+        Self { rotary, ..self }
+    }
+}
+
+/// Keys and values of the positions so far, in buffers that are allocated once.
+#[derive(Debug, Clone)]
+pub struct KvCache {
+    keys: Tensor<4>,   // [b, kv_heads, context, d]
+    values: Tensor<4>, // [b, kv_heads, context, d]
+    len: usize,
+}
+
+impl KvCache {
+    /// Room for `context` positions.
+    pub fn new(batch: usize, kv_heads: usize, context: usize, head: usize, device: &Device) -> Self {
+        let buffer = || Tensor::zeros([batch, kv_heads, context, head], device);
+        Self { keys: buffer(), values: buffer(), len: 0 }
+    }
+
+    /// Adds `[b, kv_heads, t, d]` each and returns all so far, `[b, kv_heads, len, d]`.
+    ///
+    /// # Panics
+    /// If the positions don't fit; the owner of the cache checks first.
+    fn append(&mut self, keys: Tensor<4>, values: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
+        let [b, heads, t, head] = keys.dims();
+        let place = [0..b, 0..heads, self.len..self.len + t, 0..head];
+        // No other handle to the buffers is alive here, so this writes in place.
+        self.keys.inplace(|buffer| buffer.slice_assign(place.clone(), keys));
+        self.values.inplace(|buffer| buffer.slice_assign(place, values));
+        self.len += t;
+        let len = self.len;
+        (self.keys.clone().narrow(2, 0, len), self.values.clone().narrow(2, 0, len))
+    }
+}
+
+/// Builds an [`Attention`].
+#[derive(Debug, Clone)]
+pub struct AttentionConfig {
+    /// Width of the residual stream.
+    pub width: usize,
+    /// Query heads; divides `width`.
+    pub heads: usize,
+    /// Key-value heads; divides `heads`.
+    pub kv_heads: usize,
+    /// Whether the projections have biases.
+    pub bias: bool,
+    /// Standard deviation of the query, key and value weights.
+    pub std: f64,
+    /// Standard deviation of the output weights.
+    pub output_std: f64,
+    /// Probability of zeroing an attention weight, and an output, while training.
+    pub dropout: f64,
+}
+
+impl AttentionConfig {
+    /// Draws the parameters on `device`.
+    pub fn init(&self, device: &Device) -> Attention {
+        let head = self.width / self.heads;
+        let joint = self.width + 2 * self.kv_heads * head;
+        let qkv = LinearConfig::new(self.width, joint).bias(self.bias).normal(self.std);
+        let output = LinearConfig::new(self.width, self.width).bias(self.bias).normal(self.output_std);
+        Attention {
+            qkv: qkv.init(device),
+            output: output.init(device),
+            dropout: DropoutConfig::new(self.dropout).init(),
+            heads: self.heads,
+            kv_heads: self.kv_heads,
+        }
+    }
+}
+
+/// Multi-head self-attention (Vaswani et al. 2017) with shared key-value heads (Ainslie et al. 2023).
+///
+/// `qkv` holds the queries' columns, then the keys', then the values', as GPT-2's `c_attn` does.
+#[derive(Module, Debug)]
+pub struct Attention {
+    qkv: Linear,
+    output: Linear,
+    dropout: Dropout,
+    heads: usize,
+    kv_heads: usize,
+}
+
+impl Attention {
+    /// `[b, t, c]` to the same shape and dtype; with a cache, also sees the positions in it and joins them.
+    pub fn forward(&self, x: Tensor<3>, sight: &Sight, cache: Option<&mut KvCache>) -> Tensor<3> {
+        let [b, t, c] = x.dims();
+        let head = c / self.heads;
+        let joint = self.qkv.forward(x); // [b, t, (heads + 2 kv_heads) d]
+        let part = |first: usize, heads: usize| {
+            let columns = joint.clone().narrow(2, first * head, heads * head);
+            columns.reshape([b, t, heads, head]).swap_dims(1, 2) // [b, heads, t, d]
+        };
+        let (mut q, mut k) = (part(0, self.heads), part(self.heads, self.kv_heads));
+        let mut v = part(self.heads + self.kv_heads, self.kv_heads);
+        if let Some(rotary) = &sight.rotary {
+            (q, k) = (rotary.rotate(q), rotary.rotate(k));
+        }
+        if let Some(cache) = cache {
+            (k, v) = cache.append(k, v);
+        }
+        let y = self.attend(q, k, v, sight.mask.as_ref()); // [b, h, t, d]
+        let y = self.output.forward(y.swap_dims(1, 2).reshape([b, t, c]));
+        self.dropout.forward(y)
+    }
+
+    /// `softmax(q kᵀ / sqrt(d) + mask) v`: q `[b, h, t, d]`, k and v `[b, kv_heads, s, d]`; softmax in f32.
+    fn attend(&self, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<&Tensor<4>>) -> Tensor<4> {
+        let ([b, h, t, d], [_, kv, s, _]) = (q.dims(), k.dims());
+        // A group's queries become rows of one product with its key head, so that keys need no copies.
+        let group = [b, kv, h / kv * t, d];
+        let q = q.mul_scalar(1.0 / (d as f64).sqrt()).reshape(group);
+        let mut scores = to_f32(q.matmul(k.swap_dims(2, 3))).reshape([b, h, t, s]);
+        if let Some(mask) = mask {
+            scores = scores + mask.clone();
+        }
+        let weights = self.dropout.forward(activation::softmax(scores, 3)); // [b, h, t, s]
+        let weights = cast_like(weights, &v).reshape([b, kv, h / kv * t, s]);
+        weights.matmul(v).reshape([b, h, t, d])
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use burn::tensor::{Distribution, Tolerance, module::attention_fallback, ops::AttentionModuleOptions};
+
+    use super::*;
+
+    fn layer(heads: usize, kv_heads: usize, dropout: f64, device: &Device) -> Attention {
+        let config =
+            AttentionConfig { width: 8 * heads, heads, kv_heads, bias: true, std: 0.2, output_std: 0.2, dropout };
+        config.init(device)
+    }
+
+    #[test]
+    fn equals_burns_reference() {
+        let device = Device::flex();
+        device.seed(1);
+        let draw = |heads| Tensor::<4>::random([2, heads, 5, 8], Distribution::Normal(0.0, 1.0), &device);
+        let (q, k, v) = (draw(4), draw(2), draw(2));
+        let sight = Sight::causal(0, 5, &device);
+        let found = layer(4, 2, 0.0, &device).attend(q.clone(), k.clone(), v.clone(), sight.mask.as_ref());
+        // Key head i serves query heads 2i and 2i + 1.
+        let spread = |x: Tensor<4>| x.unsqueeze_dim::<5>(2).expand([2, 2, 2, 5, 8]).reshape([2, 4, 5, 8]);
+        let options = AttentionModuleOptions { is_causal: true, ..Default::default() };
+        let expected = attention_fallback(q, spread(k), spread(v), None, None, options);
+        found.into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
+    }
+
+    #[test]
+    fn causal_output_ignores_the_future() {
+        let device = Device::flex();
+        device.seed(2);
+        let layer = layer(2, 2, 0.0, &device);
+        let x = Tensor::<3>::random([1, 4, 16], Distribution::Default, &device);
+        let changed = x.clone().slice_assign([0..1, 3..4, 0..16], Tensor::ones([1, 1, 16], &device));
+        let first = |x| layer.forward(x, &Sight::causal(0, 4, &device), None).narrow(1, 0, 3).into_data();
+        assert_eq!(first(x.clone()), first(changed.clone()));
+        let full = |x| layer.forward(x, &Sight::full(), None).narrow(1, 0, 3).into_data();
+        assert_ne!(full(x), full(changed));
+    }
+
+    #[test]
+    fn a_cache_filled_in_two_pieces_equals_one_pass() {
+        let device = Device::flex();
+        device.seed(3);
+        let layer = layer(4, 2, 0.0, &device);
+        let x = Tensor::<3>::random([2, 5, 32], Distribution::Default, &device);
+        let whole = layer.forward(x.clone(), &Sight::causal(0, 5, &device), None);
+        let mut cache = KvCache::new(2, 2, 6, 8, &device);
+        let head = layer.forward(x.clone().narrow(1, 0, 2), &Sight::causal(0, 2, &device), Some(&mut cache));
+        let tail = layer.forward(x.narrow(1, 2, 3), &Sight::causal(2, 3, &device), Some(&mut cache));
+        let pieces = Tensor::cat(vec![head, tail], 1);
+        pieces.into_data().assert_approx_eq::<f32>(&whole.into_data(), Tolerance::absolute(1e-5));
+    }
+
+    #[test]
+    fn dropout_acts_in_training_only() {
+        let device = Device::flex().autodiff();
+        let layer = layer(2, 2, 0.5, &device);
+        let x = Tensor::<3>::ones([1, 4, 16], &device);
+        let run = |layer: &Attention, x: &Tensor<3>| layer.forward(x.clone(), &Sight::full(), None).into_data();
+        assert_ne!(run(&layer, &x), run(&layer, &x));
+        let (valid, plain) = (layer.valid(), x.clone().inner());
+        assert_eq!(run(&valid, &plain), run(&valid, &plain));
+        assert_eq!(run(&valid, &x), run(&valid, &plain), "even when the input is still on the autodiff device");
+    }
+}
