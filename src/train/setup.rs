@@ -8,6 +8,7 @@ use crate::{
     device::{self, DeviceSpec, Opened},
     error::{Error, Result},
     model::Model,
+    nn,
     task::Task,
 };
 
@@ -47,9 +48,21 @@ impl Setup {
     }
 
     /// A model with the initial weights that the seed gives, on the device that records a graph.
+    ///
+    /// Every device has a generator of its own, so flex draws the weights whatever computes: a run begins alike everywhere.
     pub fn model(&self) -> Result<Model> {
-        self.autodiff.seed(self.plan.run.seed);
-        self.plan.model.init(&self.task.signature(), &self.autodiff)
+        let signature = self.task.signature();
+        let drawn_on = |device: &Device| {
+            device.seed(self.plan.run.seed);
+            self.plan.model.init(&signature, device)
+        };
+        match DeviceSpec::Flex.open() {
+            Ok(flex) if self.opened.spec != flex.spec => {
+                let weights = nn::tensors_of(&drawn_on(&flex.device)?)?;
+                nn::load_tensors(self.plan.model.init(&signature, &self.autodiff)?, &weights)
+            }
+            _ => drawn_on(&self.autodiff),
+        }
     }
 
     /// What training holds at least, in bytes: weights, gradients and two moments, in f32.
