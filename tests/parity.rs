@@ -10,9 +10,9 @@ const DEVICES: [&str; 7] = ["ndarray", "tch", "vulkan:cpu", "wgpu:cpu", "vulkan"
 
 /// Losses of 20 steps of every kind of model are within this of flex's, relative.
 ///
-/// Sums in another order change the last bits of every product (1e-7); 20 AdamW steps, whose first updates are the sign
-/// of a gradient, amplify that some thousandfold.
-const TOLERANCE: f64 = 2e-3;
+/// Sums in another order change the last bits of every product (1e-7), and 20 AdamW steps, whose first updates are the
+/// sign of a gradient, amplify that: 1e-7 was seen for the GPT and the MLP, 6e-5 for the CNN on libtorch.
+const TOLERANCE: f64 = 5e-4;
 
 fn train(bench: &Bench, config: &str, device: &str) -> Result<Vec<(u64, f64, String)>, String> {
     let name = format!("{config}-{}", device.replace(':', "-"));
