@@ -69,12 +69,12 @@ impl Ending {
         let dataset = &setup.dataset;
         let held_out = if dataset.len(Split::Test) > 0 { Split::Test } else { Split::Validation };
         let mut opening = Sampling::default().prompt;
-        if let (Some(tokenizer), true) = (dataset.tokenizer(), dataset.len(Split::Validation) > 0) {
-            if let HostInput::Tokens { ids, context } = dataset.batch(Split::Validation, &[0], 0)?.input {
-                let first: Vec<u32> =
-                    ids.iter().take(TOKENS.min(context)).filter_map(|&id| id.try_into().ok()).collect();
-                opening = tokenizer.decode(&first)?;
-            }
+        if let Some(tokenizer) = dataset.tokenizer()
+            && !dataset.is_empty(Split::Validation)
+            && let HostInput::Tokens { ids, context } = dataset.batch(Split::Validation, &[0], 0)?.input
+        {
+            let first: Vec<u32> = ids.iter().take(TOKENS.min(context)).filter_map(|&id| id.try_into().ok()).collect();
+            opening = tokenizer.decode(&first)?;
         }
         Ok(Self { task: setup.task.kind(), held_out, opening })
     }
