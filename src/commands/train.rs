@@ -138,7 +138,10 @@ fn conclude(dir: &RunDir, ending: &Ending, outcome: &Outcome, progress: &Progres
     match ending.task {
         TaskKind::LanguageModel => {
             console.say(&format!("next: kiln generate {name} --prompt 'TEXT'"));
-            console.say(&format!("a sample, its first {} characters held-out text:\n", ending.opening.chars().count()));
+            let held_out = ending.opening.trim().chars().count();
+            let begun =
+                if held_out > 0 { format!(", its first {held_out} characters held-out text") } else { String::new() };
+            console.say(&format!("a sample{begun}:\n"));
         }
         _ => console.say(&format!("next: kiln eval {name} --split {held_out}; kiln predict {name} --input FILE")),
     }
