@@ -9,8 +9,7 @@ use crate::{
     config::Plan,
     device,
     error::{Error, Result},
-    optim::global_norm,
-    train::{Run, Setup, accumulate, human_count},
+    train::{Run, Setup, human_count},
 };
 
 /// A measured step.
@@ -44,13 +43,8 @@ pub fn bench(mut plan: Plan, warmup: u64, steps: u64, console: &Console) -> Resu
     let mut valid = 0;
     for _ in 0..warmup + steps {
         let clock = Instant::now();
-        run.seed_step();
-        let batch = accumulate(&mut run)?;
-        let norm = global_norm(&run.model, &batch.grads);
-        let report = batch.read(norm)?;
-        run = run.apply(batch.grads, &report);
-        run.setup.device.sync().map_err(|e| Error::failed(format!("the device failed: {e}")))?;
-        run.state.step += 1;
+        let report;
+        (run, report) = run.measured_step()?;
         valid = report.valid;
         took.push(clock.elapsed().as_secs_f64() * 1e3);
     }

@@ -10,8 +10,7 @@ use crate::{
     data::Split,
     device,
     error::{Error, Result},
-    optim::global_norm,
-    train::{Run, Setup, accumulate, human_bytes, human_seconds},
+    train::{Run, Setup, human_bytes, human_seconds},
 };
 
 /// Resolves the plan, loads a real batch and takes steps in a scratch folder that is removed after.
@@ -26,16 +25,11 @@ pub fn check(mut plan: Plan, console: &Console) -> Result<()> {
     for _ in 0..2 {
         // The second step is the honest one: the first compiles, tunes and allocates.
         let clock = Instant::now();
-        run.seed_step();
-        let batch = accumulate(&mut run)?;
-        let norm = global_norm(&run.model, &batch.grads);
-        let report = batch.read(norm)?;
+        let report;
+        (run, report) = run.measured_step()?;
         if seconds.is_empty() {
             loss = report.loss;
         }
-        run = run.apply(batch.grads, &report);
-        run.setup.device.sync().map_err(|e| Error::failed(format!("the device failed: {e}")))?;
-        run.state.step += 1;
         seconds.push(clock.elapsed().as_secs_f64());
     }
     let step = seconds.last().copied().unwrap_or(f64::NAN);

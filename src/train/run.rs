@@ -7,7 +7,7 @@ use std::{
 
 use burn::{module::Module, optim::GradientsParams};
 
-use super::{Guard, Interrupt, Progress, RunDir, Setup, StepReport, Verdict, record::Record};
+use super::{Guard, Interrupt, Progress, RunDir, Setup, StepReport, Verdict, accumulate, record::Record};
 use crate::{
     checkpoint::{self, RunLock, Snapshot, State},
     data::{Loader, Sampler, Split},
@@ -15,7 +15,7 @@ use crate::{
     eval::{self, Pass},
     model::Model,
     nn,
-    optim::{Ema, OptimConfig, Optimizer, clip_factor, scale_grads},
+    optim::{Ema, OptimConfig, Optimizer, clip_factor, global_norm, scale_grads},
     task::Report,
     track::atomic,
 };
@@ -142,6 +142,18 @@ impl Run {
     /// Seeds the device's generator from (seed, step).
     pub fn seed_step(&self) {
         self.setup.device.seed(seed_at(self.setup.plan.run.seed, self.state.step));
+    }
+
+    /// One step that the guard does not judge, waited for: what a measurement takes.
+    pub fn measured_step(mut self) -> Result<(Self, StepReport)> {
+        self.seed_step();
+        let batch = accumulate(&mut self)?;
+        let norm = global_norm(&self.model, &batch.grads);
+        let report = batch.read(norm)?;
+        let mut run = self.apply(batch.grads, &report);
+        run.setup.device.sync().map_err(|e| Error::failed(format!("the device failed: {e}")))?;
+        run.state.step += 1;
+        Ok((run, report))
     }
 
     pub(super) fn judge(&mut self, report: &StepReport) -> Verdict {
