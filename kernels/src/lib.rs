@@ -11,10 +11,13 @@ mod gelu;
 #[cfg(feature = "flex")]
 mod host;
 mod layer_norm;
+mod memory;
+pub mod profile;
 
 pub use cross_entropy::cross_entropy;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
+pub use memory::keep_freed_pages;
 
 /// The cubecl backend under its fusion layer, which burn exports by name for some of its runtimes only.
 #[cfg(feature = "cube")]

@@ -3,9 +3,16 @@
 //! Every row is computed by one thread in a fixed order of [`LANES`] partial sums, so a result depends neither on the
 //! number of threads nor on the width of the machine's vectors.
 
+mod gemm;
+
+use std::mem::MaybeUninit;
+
 use burn::backend::flex::FlexTensor;
 use burn::tensor::{Shape, TensorData};
 use pulp::{Arch, Simd, WithSimd};
+
+#[allow(unused_imports)] // the ops that use them follow
+pub(crate) use gemm::{Matrix, product, product_here, product_into};
 
 /// Partial results of a reduction over a row: one AVX-512 register of f32.
 pub(crate) const LANES: usize = 16;
@@ -41,6 +48,17 @@ pub(crate) fn packed(tensor: FlexTensor) -> FlexTensor {
 /// A new f32 tensor.
 pub(crate) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
     FlexTensor::from_data(TensorData::new(values, shape.into()))
+}
+
+/// `n` values that `fill` writes, every one: a large result is not set to zero before.
+#[allow(unsafe_code)]
+pub(crate) fn unwritten(n: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
+    let mut values = Vec::with_capacity(n);
+    fill(&mut values.spare_capacity_mut()[..n]);
+    // SAFETY: the capacity is there, and `fill` has written every element; this is private to the crate, and each
+    // caller hands the buffer to a product that writes its whole result.
+    unsafe { values.set_len(n) };
+    values
 }
 
 /// How many rows of `width` elements make a task that is worth a thread's while.
