@@ -13,6 +13,7 @@ use kiln::{
 use cli::{Cli, DataVerb, RunsVerb, Verb};
 
 fn main() -> ExitCode {
+    kiln_kernels::keep_freed_pages();
     let cli = Cli::parse();
     let console = Console::new(cli.json, cli.quiet, cli.verbose);
     match commands::contained(&console, || run(cli.verb, &console)) {

@@ -7,17 +7,25 @@
 #![cfg_attr(any(feature = "ndarray", feature = "tch"), allow(deprecated))]
 
 mod cross_entropy;
+mod embedding;
 mod gelu;
 #[cfg(feature = "flex")]
 mod host;
 mod layer_norm;
+mod linear;
+mod linear_cross_entropy;
 mod memory;
+mod precision;
 pub mod profile;
 
 pub use cross_entropy::cross_entropy;
+pub use embedding::{embedding, tied, tied_embedding};
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
+pub use linear::{Activation, linear};
+pub use linear_cross_entropy::linear_cross_entropy;
 pub use memory::keep_freed_pages;
+pub use precision::{Products, with_products};
 
 /// The cubecl backend under its fusion layer, which burn exports by name for some of its runtimes only.
 #[cfg(feature = "cube")]

@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use burn::{prelude::*, tensor::FloatDType};
+use burn::prelude::*;
 
 use crate::{
     checkpoint,
@@ -11,7 +11,7 @@ use crate::{
     device::{DeviceSpec, Opened},
     error::{Error, IoContext, Result},
     model::Model,
-    nn,
+    nn::{self, Compute},
     task::Task,
     train::{RunDir, choose_checkpoint},
 };
@@ -91,4 +91,4 @@ impl Trained {
 }
 
 /// Inference computes in f32 whatever the run was trained in.
-pub const INFERENCE: FloatDType = FloatDType::F32;
+pub const INFERENCE: Compute = Compute::F32;

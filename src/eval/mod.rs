@@ -1,11 +1,12 @@
 //! Evaluation of a model over a split.
 
-use burn::{prelude::*, tensor::FloatDType};
+use burn::prelude::*;
 
 use crate::{
     data::{Dataset, Split},
     error::Result,
     model::Model,
+    nn::Compute,
     task::{Report, Task},
 };
 
@@ -27,13 +28,15 @@ pub fn evaluate(
     dataset: &Dataset,
     pass: Pass,
     device: &Device,
-    compute: FloatDType,
+    compute: Compute,
 ) -> Result<Report> {
     let mut meter = task.meter();
     for rows in pass.rows(dataset.len(pass.split)) {
         let batch = dataset.batch(pass.split, &rows, 0)?;
         let (input, targets) = task.upload(&batch, device)?;
-        meter.add(model.forward(input, compute), targets, batch.valid())?;
+        let valid = batch.valid();
+        // The loss of a language model is a product as well.
+        compute.scope(|| meter.add(model.outputs(input, compute.activations), targets, valid))?;
     }
     meter.finish()
 }

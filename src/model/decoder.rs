@@ -59,9 +59,10 @@ impl Decoder {
                 self.batch
             )));
         }
-        let x = gpt.trunk(ids, self.len, &mut self.caches, FloatDType::F32); // [b, t, c]
+        let tables = gpt.tables();
+        let x = gpt.trunk(ids, &tables, self.len, &mut self.caches, FloatDType::F32); // [b, t, c]
         self.len += t;
-        Ok(gpt.logits(x.narrow(1, t - 1, 1).squeeze_dim::<2>(1)))
+        Ok(gpt.logits(x.narrow(1, t - 1, 1).squeeze_dim::<2>(1), tables))
     }
 
     /// Tokens so far.

@@ -2,10 +2,10 @@
 
 use burn::{
     module::Module,
-    tensor::{Device, FloatDType, Int, Tensor, module::linear},
+    tensor::{Device, FloatDType, Int, Tensor},
 };
 
-use super::{FeedForwardKind, GptConfig, NormKind, PositionKind, Signature, cost::Cost, rules};
+use super::{FeedForwardKind, GptConfig, NormKind, Outputs, PositionKind, Signature, cost::Cost, rules};
 use crate::{
     error::{Error, Result},
     nn::{
@@ -35,6 +35,23 @@ pub struct Gpt {
     dropout: Dropout,
     heads: usize,
     kv_heads: usize,
+}
+
+/// The parameters that a token's id picks a row of, at both ends of the model.
+pub(super) struct Tables {
+    input: Tensor<2>,  // [vocab, c]
+    output: Tensor<2>, // [vocab, c]
+    tied: bool,
+}
+
+impl Tables {
+    /// `[b, t]` to `[b, t, c]`, in the tables' dtype.
+    fn embed(&self, ids: Tensor<2, Int>) -> Tensor<3> {
+        match self.tied {
+            true => kiln_kernels::tied_embedding(self.input.clone(), ids),
+            false => kiln_kernels::embedding(self.input.clone(), ids),
+        }
+    }
 }
 
 impl GptConfig {
@@ -149,10 +166,23 @@ impl GptConfig {
 }
 
 impl Gpt {
-    /// Ids `[b, t]` to logits `[b * t, vocab]`, computed and returned in `compute`.
-    pub(super) fn forward(&self, ids: Tensor<2, Int>, compute: FloatDType) -> Tensor<2> {
-        let x = self.trunk(ids, 0, &mut [], compute); // [b, t, c]
-        self.logits(x.flatten::<2>(0, 1))
+    /// Ids `[b, t]` to the last layer's input and its table, for `b * t` rows; activations are in `compute`.
+    pub(super) fn forward(&self, ids: Tensor<2, Int>, compute: FloatDType) -> Outputs {
+        let tables = self.tables();
+        let x = self.trunk(ids, &tables, 0, &mut [], compute); // [b, t, c]
+        Outputs::Unprojected { x: self.norm.forward(x.flatten::<2>(0, 1)), table: tables.output }
+    }
+
+    /// The tables of the first and the last layer, each `[vocab, c]`.
+    pub(super) fn tables(&self) -> Tables {
+        let input = self.token_embedding.weight.val();
+        match &self.head {
+            Some(head) => Tables { input, output: head.weight.val().transpose(), tied: false },
+            None => {
+                let shared = kiln_kernels::tied(input);
+                Tables { input: shared.clone(), output: shared, tied: true }
+            }
+        }
     }
 
     /// Ids `[b, t]` that follow `past` cached positions, to the residual stream `[b, t, c]` after the last block.
@@ -161,12 +191,13 @@ impl Gpt {
     pub(super) fn trunk(
         &self,
         ids: Tensor<2, Int>,
+        tables: &Tables,
         past: usize,
         caches: &mut [KvCache],
         compute: FloatDType,
     ) -> Tensor<3> {
         let ([_, t], device) = (ids.dims(), ids.device());
-        let mut x = self.token_embedding.forward(ids, compute); // [b, t, c]
+        let mut x = tables.embed(ids).cast(compute); // [b, t, c]
         let rotary = match &self.position_embedding {
             Some(positions) => {
                 x = x + positions.range(past, t, compute);
@@ -183,15 +214,8 @@ impl Gpt {
     }
 
     /// The residual stream `[rows, c]` to logits `[rows, vocab]`.
-    pub(super) fn logits(&self, x: Tensor<2>) -> Tensor<2> {
-        let x = self.norm.forward(x);
-        match &self.head {
-            Some(head) => head.forward(x),
-            None => {
-                let table = self.token_embedding.weight.val().cast(x.dtype()); // [vocab, c]
-                linear(x, table.transpose(), None)
-            }
-        }
+    pub(super) fn logits(&self, x: Tensor<2>, tables: Tables) -> Tensor<2> {
+        Outputs::Unprojected { x: self.norm.forward(x), table: tables.output }.logits()
     }
 
     /// A cache for every block.

@@ -5,7 +5,10 @@ use burn::{
     tensor::{Device, FloatDType, Int, Tensor},
 };
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    nn::Compute,
+};
 
 mod cnn;
 mod config;
@@ -15,6 +18,7 @@ mod gpt;
 mod linear;
 mod mlp;
 mod module;
+mod outputs;
 mod resnet;
 mod rules;
 #[cfg(test)]
@@ -27,6 +31,7 @@ pub use decoder::Decoder;
 pub use gpt::Gpt;
 pub use linear::LinearModel;
 pub use mlp::Mlp;
+pub use outputs::Outputs;
 pub use resnet::Resnet;
 pub use vit::Vit;
 
@@ -174,20 +179,27 @@ impl Model {
 
     /// A batch to `[rows, outputs]` in f32; a language model's rows are its `b * t` positions.
     ///
-    /// `compute` is the dtype of the activations, f32 or bf16; parameters, statistics and softmax are f32.
+    /// `compute` is the dtype of the activations and the precision of the products; parameters, statistics and softmax
+    /// are f32.
     ///
     /// # Panics
     /// If the input is of another sort than the signature that the model was made for.
-    pub fn forward(&self, input: Input, compute: FloatDType) -> Tensor<2> {
-        let y = match self {
-            Self::Linear(model) => model.forward(input.flat().cast(compute)),
-            Self::Mlp(model) => model.forward(input.flat().cast(compute)),
-            Self::Cnn(model) => model.forward(input.image().cast(compute)),
-            Self::Resnet(model) => model.forward(input.image().cast(compute)),
-            Self::Gpt(model) => model.forward(input.tokens(), compute),
-            Self::Vit(model) => model.forward(input.image().cast(compute)),
-        };
-        y.cast(FloatDType::F32)
+    pub fn forward(&self, input: Input, compute: impl Into<Compute>) -> Tensor<2> {
+        let compute = compute.into();
+        compute.scope(|| self.outputs(input, compute.activations).logits())
+    }
+
+    /// As [`Self::forward`], with a language model's last layer not applied yet, and products in what the caller's
+    /// [`Compute::scope`] says.
+    pub fn outputs(&self, input: Input, activations: FloatDType) -> Outputs {
+        Outputs::Logits(match self {
+            Self::Gpt(model) => return model.forward(input.tokens(), activations),
+            Self::Linear(model) => model.forward(input.flat().cast(activations)),
+            Self::Mlp(model) => model.forward(input.flat().cast(activations)),
+            Self::Cnn(model) => model.forward(input.image().cast(activations)),
+            Self::Resnet(model) => model.forward(input.image().cast(activations)),
+            Self::Vit(model) => model.forward(input.image().cast(activations)),
+        })
     }
 }
 

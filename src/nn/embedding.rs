@@ -2,7 +2,7 @@
 
 use burn::{
     module::{Initializer, Module, Param},
-    tensor::{Device, FloatDType, Int, Tensor, module::embedding},
+    tensor::{Device, FloatDType, Int, Tensor},
 };
 
 /// A table of vectors.
@@ -21,7 +21,7 @@ impl Embedding {
     /// Ids `[b, t]` below `count` to vectors `[b, t, width]` of dtype `compute`.
     pub fn forward(&self, ids: Tensor<2, Int>, compute: FloatDType) -> Tensor<3> {
         // The rows are cast, not the table.
-        embedding(self.weight.val(), ids).cast(compute)
+        kiln_kernels::embedding(self.weight.val(), ids).cast(compute)
     }
 
     /// The vectors of ids `first..first + t`, `[1, t, width]`, of dtype `compute`.

@@ -5,6 +5,8 @@ use burn::{
     tensor::{Device, Tensor, activation},
 };
 
+use kiln_kernels::Activation;
+
 use super::{Dropout, DropoutConfig, Linear, LinearConfig};
 
 /// Builds a [`FeedForward`].
@@ -54,7 +56,7 @@ impl FeedForward {
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let hidden = match &self.gate {
             Some(gate) => activation::silu(gate.forward(x.clone())) * self.up.forward(x), // [b, t, hidden]
-            None => kiln_kernels::gelu(self.up.forward(x)),
+            None => self.up.then(x, Activation::Gelu),
         };
         self.dropout.forward(self.down.forward(hidden)) // [b, t, c]
     }

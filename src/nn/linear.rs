@@ -2,8 +2,9 @@
 
 use burn::{
     module::{Initializer, Module, Param},
-    tensor::{Device, Tensor, module::linear},
+    tensor::{Device, Tensor},
 };
+use kiln_kernels::{Activation, linear};
 
 use super::cast_like;
 
@@ -60,9 +61,14 @@ pub struct Linear {
 impl Linear {
     /// `[.., inputs]` to `[.., outputs]`, in the dtype of `x`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        self.then(x, Activation::None)
+    }
+
+    /// [`Self::forward`] with an activation after it.
+    pub fn then<const D: usize>(&self, x: Tensor<D>, activation: Activation) -> Tensor<D> {
         let weight = cast_like(self.weight.val(), &x);
         let bias = self.bias.as_ref().map(|bias| cast_like(bias.val(), &x));
-        linear(x, weight, bias)
+        linear(x, weight, bias, activation)
     }
 }
 

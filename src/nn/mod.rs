@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{FloatDType, Tensor, TensorData};
+use kiln_kernels::Products;
 
 mod attention;
 mod batch_norm;
@@ -34,6 +35,31 @@ pub(crate) use state::{misfit, mismatch};
 
 /// A module's (or an optimizer's) tensors by dotted path, such as `blocks.0.attention.qkv.weight`.
 pub type Tensors = BTreeMap<String, TensorData>;
+
+/// The number formats of a forward pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compute {
+    /// The dtype of activations.
+    pub activations: FloatDType,
+    /// What the operands of matrix products are rounded to on flex, where activations stay f32.
+    pub products: Products,
+}
+
+impl Compute {
+    /// Everything in f32.
+    pub const F32: Self = Self { activations: FloatDType::F32, products: Products::F32 };
+
+    /// Runs `forward` with its products in this precision; the backward takes what the forward took.
+    pub fn scope<T>(self, forward: impl FnOnce() -> T) -> T {
+        kiln_kernels::with_products(self.products, forward)
+    }
+}
+
+impl From<FloatDType> for Compute {
+    fn from(activations: FloatDType) -> Self {
+        Self { activations, products: Products::F32 }
+    }
+}
 
 /// Casts to the dtype of another tensor; free when it is the same.
 fn cast_like<const D: usize, const E: usize>(x: Tensor<D>, like: &Tensor<E>) -> Tensor<D> {

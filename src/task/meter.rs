@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use burn::{prelude::*, tensor::activation};
 use serde::Serialize;
 
-use super::{Targets, Task};
+use super::{Targets, Task, summed_loss};
 use crate::{
     data::{TargetSchema, TaskKind},
     error::{Error, Result},
     metric::{Classification, Language, Regression},
+    model::Outputs,
 };
 
 /// Everything that an evaluation found.
@@ -56,23 +57,23 @@ impl Meter {
         Self { metric, count: 0 }
     }
 
-    /// Adds a batch: `outputs` `[n, v]` and its targets, `valid` of which count.
-    pub fn add(&mut self, outputs: Tensor<2>, targets: Targets, valid: usize) -> Result<()> {
+    /// Adds a batch: its outputs and its targets, `valid` of which count.
+    pub fn add(&mut self, outputs: Outputs, targets: Targets, valid: usize) -> Result<()> {
         match (&mut self.metric, targets) {
             (Metric::Language { metric, bytes_per_token }, Targets::Classes(ids)) => {
-                let loss = kiln_kernels::cross_entropy(outputs, ids, 0.0);
+                let loss = summed_loss(outputs, ids, 0.0, 1.0);
                 let nats = f64::from(host::<1>(loss)?.first().copied().unwrap_or(f32::NAN));
                 let bytes = bytes_per_token.map_or(0.0, |bytes| bytes * valid as f64);
                 metric.add(nats, valid as u64, bytes.round() as u64);
             }
             (Metric::Classification(metric), Targets::Classes(ids)) => {
-                let probabilities = host(activation::softmax(outputs, 1))?;
+                let probabilities = host(activation::softmax(outputs.logits(), 1))?;
                 let ids: Vec<i32> = ids.try_into_vec_as().map_err(read_error)?;
                 let ids: Vec<u32> = ids.into_iter().filter_map(|id| u32::try_from(id).ok()).collect();
                 metric.add(&probabilities, &ids)?;
             }
             (Metric::Regression { metric, .. }, Targets::Values(values)) => {
-                metric.add(&host(outputs)?, &host(values)?)?;
+                metric.add(&host(outputs.logits())?, &host(values)?)?;
             }
             _ => return Err(Error::failed("the targets of a batch are not of its task's kind")),
         }

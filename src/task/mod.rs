@@ -15,7 +15,7 @@ pub use meter::{Meter, Report};
 use crate::{
     data::{HostBatch, HostInput, HostTarget, InputSchema, Schema, TargetSchema, TaskKind},
     error::{Error, Result},
-    model::{Input, InputShape, Signature},
+    model::{Input, InputShape, Outputs, Signature},
 };
 
 /// What is learned: how a batch becomes tensors, and how outputs become a loss and metrics.
@@ -106,14 +106,14 @@ impl Task {
         Ok((input, targets))
     }
 
-    /// The training loss, summed over the valid targets: cross-entropy in nats, or squared error averaged over the
-    /// targets of a row. `outputs` is `[n, v]`, the result `[1]` in f32.
-    pub fn loss(&self, outputs: Tensor<2>, targets: Targets) -> Tensor<1> {
+    /// The training loss: `scale` times the sum over the valid targets of the cross-entropy in nats, or of the squared
+    /// error averaged over the targets of a row. The result is `[1]` in f32.
+    pub fn loss(&self, outputs: Outputs, targets: Targets, scale: f64) -> Tensor<1> {
         match targets {
-            Targets::Classes(ids) => kiln_kernels::cross_entropy(outputs, ids, self.smoothing),
+            Targets::Classes(ids) => summed_loss(outputs, ids, self.smoothing, scale),
             Targets::Values(values) => {
                 let width = values.dims()[1] as f64;
-                (outputs - values).square().sum() / width
+                (outputs.logits() - values).square().sum() * (scale / width)
             }
         }
     }
@@ -121,6 +121,16 @@ impl Task {
     /// A fresh accumulator of this task's metrics.
     pub fn meter(&self) -> Meter {
         Meter::new(self)
+    }
+}
+
+/// `scale` times the sum of cross-entropies; the last layer and the loss are one op where their dtype is one.
+fn summed_loss(outputs: Outputs, ids: Tensor<1, Int>, smoothing: f64, scale: f64) -> Tensor<1> {
+    match outputs {
+        Outputs::Unprojected { x, table } if x.dtype() == table.dtype() => {
+            kiln_kernels::linear_cross_entropy(x, table, ids, smoothing, scale)
+        }
+        outputs => kiln_kernels::cross_entropy(outputs.logits(), ids, smoothing) * scale,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every verb needs before it can do anything with a model: the device, the data and the task.
 
 use burn::{prelude::*, tensor::FloatDType};
+use kiln_kernels::Products;
 
 use crate::{
     config::{Plan, Precision},
@@ -8,7 +9,7 @@ use crate::{
     device::{self, DeviceSpec, Opened},
     error::{Error, Result},
     model::Model,
-    nn,
+    nn::{self, Compute},
     task::Task,
 };
 
@@ -24,8 +25,8 @@ pub struct Setup {
     pub device: Device,
     /// The device that records a graph.
     pub autodiff: Device,
-    /// The number format of activations.
-    pub compute: FloatDType,
+    /// The number formats of a step.
+    pub compute: Compute,
     /// The prepared data.
     pub dataset: Dataset,
     /// The task.
@@ -36,7 +37,7 @@ impl Setup {
     /// Opens the device and prepares the data, telling `progress` what takes long.
     pub fn new(plan: Plan, progress: &dyn Fn(&str)) -> Result<Self> {
         let opened = DeviceSpec::parse(&plan.train.device)?.open()?;
-        let compute = compute_dtype(plan.train.precision, &opened)?;
+        let compute = compute(plan.train.precision, &opened)?;
         let dataset = data::prepare(&plan.data, &plan.base, plan.run.seed, progress)?;
         let task = Task::new(plan.data.task, dataset.schema(), plan.train.label_smoothing)?;
         let device = opened.device.clone();
@@ -91,15 +92,19 @@ impl Setup {
     }
 }
 
-/// The dtype of activations; a device without it is the user's to change, never silently cast.
-fn compute_dtype(precision: Precision, opened: &Opened) -> Result<FloatDType> {
+/// The number formats that a precision means on a device; one without them is the user's to change, never silently cast.
+fn compute(precision: Precision, opened: &Opened) -> Result<Compute> {
     let dtype = match precision {
-        Precision::F32 => FloatDType::F32,
+        Precision::F32 => return Ok(Compute::F32),
+        // Flex multiplies in bf16 and keeps everything else in f32: its element-wise work is bound by the products.
+        Precision::Bf16 if opened.spec == "flex" => {
+            return Ok(Compute { products: Products::Bf16, ..Compute::F32 });
+        }
         Precision::Bf16 => FloatDType::BF16,
     };
     if !opened.device.supports_dtype(dtype) {
         return Err(Error::input(format!("`train.precision` = \"bf16\": {} has no bf16 arithmetic", opened.name))
             .next("set `train.precision` to \"f32\", or choose a device that `kiln devices` lists with bf16"));
     }
-    Ok(dtype)
+    Ok(dtype.into())
 }

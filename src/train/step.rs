@@ -50,9 +50,12 @@ pub fn accumulate(run: &mut Run) -> Result<Accumulated> {
     let mut losses = Vec::with_capacity(batches.len());
     let mut rows = Vec::new();
     for batch in batches {
+        let compute = run.setup.compute;
         let (input, targets) = run.setup.task.upload(&batch, &run.setup.autodiff)?;
-        let outputs = run.model.forward(input, run.setup.compute);
-        let loss = run.setup.task.loss(outputs, targets) / valid as f64;
+        let loss = compute.scope(|| {
+            let outputs = run.model.outputs(input, compute.activations);
+            run.setup.task.loss(outputs, targets, 1.0 / valid as f64)
+        });
         losses.push(loss.clone().inner());
         sum.add(&run.model, GradientsParams::from_grads(loss.backward(), &run.model));
         rows.extend(batch.rows);

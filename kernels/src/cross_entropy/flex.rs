@@ -155,7 +155,7 @@ fn dims(tensor: &FlexTensor) -> [usize; 2] {
 }
 
 /// The targets as indices, `None` where a row is left out.
-fn indices(targets: FlexTensor, classes: usize) -> Vec<Option<usize>> {
+pub(crate) fn indices(targets: FlexTensor, classes: usize) -> Vec<Option<usize>> {
     let targets = Flex::int_cast(targets, IntDType::I64).to_contiguous();
     let index = |target: &i64| {
         let index = usize::try_from(*target).ok();

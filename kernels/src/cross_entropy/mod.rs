@@ -4,7 +4,7 @@
 //! numbers a row, and the backward writes its result over the logits where nobody else holds them.
 
 #[cfg(feature = "flex")]
-mod flex;
+pub(crate) mod flex;
 mod reference;
 
 use burn::backend::{

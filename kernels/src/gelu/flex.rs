@@ -54,7 +54,7 @@ impl Kernel for Activate<'_> {
     #[inline(always)]
     fn run(self) {
         for (y, x) in self.y.iter_mut().zip(self.x) {
-            *y = *x * gate(*x);
+            *y = value(*x);
         }
     }
 }
@@ -69,13 +69,23 @@ impl Kernel for Gradients<'_> {
 
     #[inline(always)]
     fn run(self) {
-        const SLOPE: f32 = reference::SLOPE as f32;
-        const BEND: f32 = (3.0 * reference::CUBE * reference::SLOPE) as f32;
-        for (grad, x) in self.grad.iter_mut().zip(self.x) {
-            let gate = gate(*x);
-            *grad *= gate + *x * (SLOPE + BEND * x * x) * (gate * (1.0 - gate));
-        }
+        self.grad.iter_mut().zip(self.x).for_each(|(grad, x)| *grad *= slope(*x));
     }
+}
+
+/// GELU.
+#[inline(always)]
+pub(crate) fn value(x: f32) -> f32 {
+    x * gate(x)
+}
+
+/// Its derivative.
+#[inline(always)]
+pub(crate) fn slope(x: f32) -> f32 {
+    const SLOPE: f32 = reference::SLOPE as f32;
+    const BEND: f32 = (3.0 * reference::CUBE * reference::SLOPE) as f32;
+    let gate = gate(x);
+    gate + x * (SLOPE + BEND * x * x) * (gate * (1.0 - gate))
 }
 
 /// The logistic function of `SLOPE (x + CUBE x³)`.

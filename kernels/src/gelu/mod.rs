@@ -4,7 +4,8 @@
 //! its input only, and under gradient checkpointing not even its output.
 
 #[cfg(feature = "flex")]
-mod flex;
+pub(crate) mod flex;
+#[cfg(feature = "flex")]
 mod reference;
 
 use std::marker::PhantomData;

@@ -3,7 +3,10 @@
 
 #![allow(unsafe_code)] // gemm takes raw pointers
 
-use super::unwritten;
+use burn::backend::flex::FlexTensor;
+
+use super::{packed, unwritten};
+use crate::precision::Products;
 
 /// A view of a buffer: element `(i, j)` is at `i * row_stride + j * column_stride`.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +32,13 @@ impl<'a> Matrix<'a> {
         Self { values, rows, columns, row_stride, column_stride }
     }
 
+    /// Some of the rows.
+    pub(crate) fn row_range(self, range: std::ops::Range<usize>) -> Self {
+        let rows = range.len();
+        let values = self.values.get(range.start * self.row_stride..).unwrap_or_default();
+        Self::strided(values, [rows, self.columns], [self.row_stride, self.column_stride])
+    }
+
     /// The same elements with rows and columns exchanged.
     pub(crate) fn transposed(self) -> Self {
         let Self { values, rows, columns, row_stride, column_stride } = self;
@@ -36,8 +46,45 @@ impl<'a> Matrix<'a> {
     }
 }
 
+/// A tensor of rank 2 and type f32, read in place whatever its strides.
+#[derive(Clone)]
+pub(crate) struct HostMatrix {
+    tensor: FlexTensor,
+    offset: usize,
+    shape: [usize; 2],
+    strides: [usize; 2],
+}
+
+/// Takes a tensor of rank 2; one with negative strides is copied.
+pub(crate) fn matrix(tensor: FlexTensor) -> HostMatrix {
+    let strides = |tensor: &FlexTensor| -> Option<[usize; 2]> {
+        let [rows, columns] = tensor.layout().strides()[..] else { return None };
+        Some([usize::try_from(rows).ok()?, usize::try_from(columns).ok()?])
+    };
+    let shape = tensor.layout().shape().dims::<2>();
+    match strides(&tensor) {
+        Some(strides) => HostMatrix { offset: tensor.layout().start_offset(), tensor, shape, strides },
+        None => HostMatrix { tensor: packed(tensor), offset: 0, shape, strides: [shape[1], 1] },
+    }
+}
+
+impl HostMatrix {
+    pub(crate) fn rows(&self) -> usize {
+        self.shape[0]
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        self.shape[1]
+    }
+
+    pub(crate) fn view(&self) -> Matrix<'_> {
+        let values = self.tensor.storage::<f32>();
+        Matrix::strided(values.get(self.offset..).unwrap_or_default(), self.shape, self.strides)
+    }
+}
+
 /// `a b` in a new row-major buffer.
-pub(crate) fn product(a: Matrix, b: Matrix) -> Vec<f32> {
+pub(crate) fn product(a: Matrix, b: Matrix, _products: Products) -> Vec<f32> {
     unwritten(a.rows * b.columns, |out| {
         // SAFETY: `out` has room for the result and is only written, since nothing is added to.
         unsafe { raw(a, b, out.as_mut_ptr().cast(), b.columns, false, parallel(a, b)) }
@@ -45,7 +92,7 @@ pub(crate) fn product(a: Matrix, b: Matrix) -> Vec<f32> {
 }
 
 /// `out += a b`, or `out = a b` where `add` is false; `out` is row-major.
-pub(crate) fn product_into(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
+pub(crate) fn product_into(a: Matrix, b: Matrix, out: &mut [f32], add: bool, _products: Products) {
     assert_eq!(out.len(), a.rows * b.columns, "the result of a product has another size than its buffer");
     // SAFETY: the buffer has the result's size and is initialised.
     unsafe { raw(a, b, out.as_mut_ptr(), b.columns, add, parallel(a, b)) }
@@ -100,6 +147,7 @@ unsafe fn raw(a: Matrix, b: Matrix, out: *mut f32, stride: usize, add: bool, thr
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -112,9 +160,9 @@ mod tests {
         for (m, n, k) in [(1, 1, 1), (2, 3, 5), (7, 1, 9), (1, 17, 33), (33, 65, 17), (0, 3, 2), (3, 2, 0)] {
             let (a, b) = (noise(m * k), noise(k * n));
             let right = |i: usize, j: usize| (0..k).map(|p| f64::from(a[i * k + p]) * f64::from(b[p * n + j])).sum();
-            let plain = product(Matrix::new(&a, m, k), Matrix::new(&b, k, n));
+            let plain = product(Matrix::new(&a, m, k), Matrix::new(&b, k, n), Products::F32);
             // (bᵀ aᵀ)ᵀ, through views of both.
-            let turned = product(Matrix::new(&b, k, n).transposed(), Matrix::new(&a, m, k).transposed());
+            let turned = product(Matrix::new(&b, k, n).transposed(), Matrix::new(&a, m, k).transposed(), Products::F32);
             for i in 0..m {
                 for j in 0..n {
                     let right: f64 = right(i, j);
@@ -131,7 +179,7 @@ mod tests {
         let (a, b) = (noise(m * k), noise(k * n));
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| product(Matrix::new(&a, m, k), Matrix::new(&b, k, n)))
+            pool.install(|| product(Matrix::new(&a, m, k), Matrix::new(&b, k, n), Products::F32))
         };
         let one = run(1);
         for threads in [2, 3, 7] {
@@ -143,8 +191,8 @@ mod tests {
     fn adding_keeps_what_was_there() {
         let (a, b) = (noise(6), noise(8));
         let mut out = vec![1.0; 12];
-        product_into(Matrix::new(&a, 3, 2), Matrix::new(&b, 2, 4), &mut out, true);
-        let alone = product(Matrix::new(&a, 3, 2), Matrix::new(&b, 2, 4));
+        product_into(Matrix::new(&a, 3, 2), Matrix::new(&b, 2, 4), &mut out, true, Products::F32);
+        let alone = product(Matrix::new(&a, 3, 2), Matrix::new(&b, 2, 4), Products::F32);
         assert!(out.iter().zip(alone).all(|(sum, part)| (sum - 1.0 - part).abs() < 1e-6));
     }
 }

@@ -11,8 +11,7 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{Shape, TensorData};
 use pulp::{Arch, Simd, WithSimd};
 
-#[allow(unused_imports)] // the ops that use them follow
-pub(crate) use gemm::{Matrix, product, product_here, product_into};
+pub(crate) use gemm::{HostMatrix, Matrix, matrix, product, product_into};
 
 /// Partial results of a reduction over a row: one AVX-512 register of f32.
 pub(crate) const LANES: usize = 16;
