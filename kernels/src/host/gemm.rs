@@ -77,6 +77,11 @@ impl HostMatrix {
         self.shape[1]
     }
 
+    /// Whether columns are contiguous and rows are not.
+    pub(crate) fn is_transposed(&self) -> bool {
+        self.strides[0] == 1 && self.strides[1] > 1
+    }
+
     pub(crate) fn view(&self) -> Matrix<'_> {
         let values = self.tensor.storage::<f32>();
         Matrix::strided(values.get(self.offset..).unwrap_or_default(), self.shape, self.strides)

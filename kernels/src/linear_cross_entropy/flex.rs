@@ -3,6 +3,7 @@
 use burn::backend::{
     Flex,
     flex::FlexTensor,
+    ops::FloatTensorOps,
     tensor::{FloatTensor, IntTensor},
 };
 use burn::tensor::DType;
@@ -12,8 +13,8 @@ use super::{Form, LinearCrossEntropy, Trained, reference};
 use crate::{
     cross_entropy::flex::indices,
     host::{
-        HostMatrix, Kernel, LANES, Matrix, exp, fold, matrix, max, packed, product_into, rows_per_task, sum, tensor,
-        vectorised,
+        HostMatrix, Kernel, LANES, Matrix, exp, fold, matrix, max, packed, product, product_into, rows_per_task, sum,
+        tensor, vectorised,
     },
     profile::{Work, timed},
 };
@@ -68,17 +69,27 @@ fn trained(x: FlexTensor, table: FlexTensor, targets: FlexTensor, form: Form) ->
     let mut head = Head::new(x, table, targets, form);
     let [width, classes] = [head.x.columns(), head.table.rows()];
     let (x, table) = (head.x.clone(), head.table.clone());
-    let mut dx = vec![0f32; x.rows() * width];
-    let mut dtable = vec![0f32; classes * width];
+    // The gradient gets the strides of the table: that of an untied layer's weight comes in transposed, and a transposed
+    // gradient would be copied by whoever reads it flat.
+    let turned = table.is_transposed();
+    let mut dx = Vec::with_capacity(x.rows() * width);
+    let mut dtable = vec![];
     let loss = head.run(&mut |first, dlogits| {
         let rows = dlogits.len() / classes;
         let dlogits = Matrix::new(dlogits, rows, classes);
-        let dx = &mut dx[first * width..(first + rows) * width];
-        product_into(dlogits, table.view(), dx, false, form.products);
+        dx.extend(product(dlogits, table.view(), form.products));
         let x = x.view().row_range(first..first + rows);
-        product_into(dlogits.transposed(), x, &mut dtable, first > 0, form.products);
+        let (a, b) = if turned { (x.transposed(), dlogits) } else { (dlogits.transposed(), x) };
+        match first {
+            0 => dtable = product(a, b, form.products),
+            _ => product_into(a, b, &mut dtable, true, form.products),
+        }
     });
-    (tensor(vec![loss], [1]), tensor(dx, [x.rows(), width]), tensor(dtable, [classes, width]))
+    let dtable = match turned {
+        true => Flex::float_transpose(tensor(dtable, [width, classes])),
+        false => tensor(dtable, [classes, width]),
+    };
+    (tensor(vec![loss], [1]), tensor(dx, [x.rows(), width]), dtable)
 }
 
 /// The layer and its rows' targets.
@@ -100,15 +111,13 @@ impl Head {
     fn run(&mut self, take: &mut dyn FnMut(usize, &[f32])) -> f32 {
         let (rows, classes) = (self.x.rows(), self.table.rows());
         let chunk = chunk_rows(rows, classes);
-        let mut logits = vec![0f32; chunk * classes];
         let mut loss = 0f64;
         for first in (0..rows).step_by(chunk.max(1)) {
             let last = rows.min(first + chunk);
-            let logits = &mut logits[..(last - first) * classes];
             let x = self.x.view().row_range(first..last);
-            product_into(x, self.table.view().transposed(), logits, false, self.form.products);
-            loss += differentiate(logits, &self.targets[first..last], classes, self.form);
-            take(first, logits);
+            let mut logits = product(x, self.table.view().transposed(), self.form.products);
+            loss += differentiate(&mut logits, &self.targets[first..last], classes, self.form);
+            take(first, &logits);
         }
         (loss * self.form.scale) as f32
     }

@@ -51,3 +51,33 @@ pub fn close(what: &str, got: &[f32], right: &[f64], absolute: f64, relative: f6
         assert!(off <= absolute + relative * right.abs(), "{what}: element {i} is {got}, not {right}");
     }
 }
+
+/// As [`noise`], in f64 but holding f32 numbers, so that a device and a reference see the same.
+#[allow(dead_code)]
+pub fn wide_noise(n: usize, seed: u64, scale: f32) -> Vec<f64> {
+    noise(n, seed).into_iter().map(|x| f64::from(x * scale)).collect()
+}
+
+/// The values on a device.
+#[allow(dead_code)]
+pub fn upload<const D: usize>(values: &[f64], shape: [usize; D], device: &Device) -> Tensor<D> {
+    let values: Vec<f32> = values.iter().map(|x| *x as f32).collect();
+    Tensor::from_data(burn::tensor::TensorData::new(values, shape), device)
+}
+
+/// The gradient of `f` at `x` by central differences: in f64 good to about 1e-9 of the size of `f`.
+#[allow(dead_code)]
+pub fn slopes(x: &[f64], f: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+    const STEP: f64 = 1e-5;
+    let mut moved = x.to_vec();
+    (0..x.len())
+        .map(|i| {
+            moved[i] = x[i] + STEP;
+            let above = f(&moved);
+            moved[i] = x[i] - STEP;
+            let below = f(&moved);
+            moved[i] = x[i];
+            (above - below) / (2.0 * STEP)
+        })
+        .collect()
+}
