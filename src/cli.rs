@@ -138,6 +138,18 @@ pub enum Verb {
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
         warmup: u64,
     },
+    /// Show where a step's time goes: by op, with GFLOP/s, GB/s and the share of what this machine reaches.
+    #[command(after_help = "Example:\n  kiln profile configs/shakespeare-char.toml --steps 20")]
+    Profile {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Steps that count; as many more run before without the ops timed.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+        steps: u64,
+        /// Steps of warm-up.
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
+        warmup: u64,
+    },
     /// Print completions for a shell.
     #[command(after_help = "Example:\n  kiln completions bash > ~/.local/share/bash-completion/completions/kiln")]
     Completions {

@@ -46,6 +46,7 @@ fn run(verb: Verb, console: &Console) -> Result<()> {
         Verb::Inspect { checkpoint } => commands::inspect(&checkpoint, console),
         Verb::VerifyResume { config, steps } => commands::verify_resume(config.plan()?, steps, console),
         Verb::Bench { config, steps, warmup } => commands::bench(config.plan()?, warmup, steps, console),
+        Verb::Profile { config, steps, warmup } => commands::profile(config.plan()?, warmup, steps, console),
         Verb::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "kiln", &mut std::io::stdout());
             Ok(())

@@ -31,12 +31,8 @@ struct Measured {
 }
 
 /// Trains `warmup` and then `steps` steps in a folder that is removed after; the median counts.
-pub fn bench(mut plan: Plan, warmup: u64, steps: u64, console: &Console) -> Result<()> {
-    let scratch = tempfile::tempdir().map_err(|e| Error::failed(format!("cannot make a scratch folder: {e}")))?;
-    plan.run.dir = scratch.path().to_path_buf();
-    plan.run.name = "bench".into();
-    plan.train.steps = warmup + steps;
-    plan.train.epochs = 0.0;
+pub fn bench(plan: Plan, warmup: u64, steps: u64, console: &Console) -> Result<()> {
+    let (plan, _folder) = scratch(plan, warmup + steps)?;
     let setup = Setup::new(plan, &|text| console.detail(text))?;
     let mut run = Run::resume_or_fresh(setup, &mut console.progress())?;
     let mut took = Vec::new();
@@ -62,6 +58,16 @@ pub fn bench(mut plan: Plan, warmup: u64, steps: u64, console: &Console) -> Resu
             measured.first_step_ms,
         )
     })
+}
+
+/// The plan with `steps` steps in a folder of its own, which goes when the second value does.
+pub(super) fn scratch(mut plan: Plan, steps: u64) -> Result<(Plan, tempfile::TempDir)> {
+    let folder = tempfile::tempdir().map_err(|e| Error::failed(format!("cannot make a scratch folder: {e}")))?;
+    plan.run.dir = folder.path().to_path_buf();
+    plan.run.name = "bench".into();
+    plan.train.steps = steps;
+    plan.train.epochs = 0.0;
+    Ok((plan, folder))
 }
 
 fn measure(run: &Run, took: &[f64], warmup: usize, valid: usize) -> Measured {

@@ -8,7 +8,7 @@ pub(crate) mod flex;
 mod reference;
 
 use burn::backend::{
-    Backend, Dispatch,
+    Backend, Dispatch, TensorMetadata,
     autodiff::{
         Autodiff, NodeId,
         checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -19,6 +19,8 @@ use burn::backend::{
     tensor::{FloatTensor, IntTensor},
 };
 use burn::tensor::{DType, FloatDType, Int, Tensor};
+
+use crate::profile::{Work, timed};
 
 /// The sum over rows of the cross-entropy between softmax(`logits`) and the targets.
 ///
@@ -32,7 +34,9 @@ pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>, smoothing: f64)
         DType::F32 | DType::F64 => logits,
         _ => logits.cast(FloatDType::F32),
     };
-    let loss = Dispatch::cross_entropy(logits.into_dispatch(), targets.into_dispatch(), smoothing);
+    let work = Work::per_element(logits.shape().num_elements(), 4.0, 1.0);
+    let (logits, targets) = (logits.into_dispatch(), targets.into_dispatch());
+    let loss = timed("cross_entropy.forward", work, || Dispatch::cross_entropy(logits, targets, smoothing));
     Tensor::from_dispatch(loss)
 }
 
@@ -121,8 +125,10 @@ impl<B: CrossEntropy> Backward<B, 1> for Step {
         let saved = ops.state;
         let values: FloatTensor<B> = checkpointer.retrieve_node_output(saved.logits);
         if let Some(node) = logits {
-            let dlogits =
-                B::cross_entropy_backward(values, saved.targets, saved.largest, saved.log_sum, grad, saved.smoothing);
+            let work = Work::per_element(values.shape().num_elements(), 5.0, 2.0);
+            let dlogits = timed("cross_entropy.backward", work, || {
+                B::cross_entropy_backward(values, saved.targets, saved.largest, saved.log_sum, grad, saved.smoothing)
+            });
             grads.register::<B>(node.id, dlogits);
         }
     }

@@ -11,7 +11,6 @@ use super::{EmbeddingOp, reference};
 use crate::{
     cross_entropy::flex::indices,
     host::{packed, tensor},
-    profile::{Work, timed},
 };
 
 impl EmbeddingOp for Flex {
@@ -19,40 +18,29 @@ impl EmbeddingOp for Flex {
         if table.dtype() != DType::F32 {
             return reference::forward::<Self>(table, ids);
         }
-        let work = work(&table, &ids, 2.0);
-        timed("embedding.forward", work, || {
-            let [rows, width] = table.layout().shape().dims::<2>();
-            let (table, ids) = (packed(table), known(ids, rows));
-            let values = table.storage::<f32>();
-            let mut y = Vec::with_capacity(ids.len() * width);
-            ids.iter().for_each(|id| y.extend_from_slice(&values[id * width..(id + 1) * width]));
-            tensor(y, [ids.len(), width])
-        })
+        let [rows, width] = table.layout().shape().dims::<2>();
+        let (table, ids) = (packed(table), known(ids, rows));
+        let values = table.storage::<f32>();
+        let mut y = Vec::with_capacity(ids.len() * width);
+        ids.iter().for_each(|id| y.extend_from_slice(&values[id * width..(id + 1) * width]));
+        tensor(y, [ids.len(), width])
     }
 
     fn add_rows(table: FloatTensor<Self>, ids: IntTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         if table.dtype() != DType::F32 || grad.dtype() != DType::F32 {
             return reference::add_rows::<Self>(table, ids, grad);
         }
-        let work = work(&table, &ids, 3.0);
-        timed("embedding.backward", work, || {
-            let [rows, width] = table.layout().shape().dims::<2>();
-            let (mut table, grad) = (packed(table), packed(grad));
-            let ids = known(ids, rows);
-            if let Some(values) = table.try_storage_mut::<f32>() {
-                add(values, &ids, grad.storage::<f32>(), width);
-                return table;
-            }
-            let mut values = table.storage::<f32>().to_vec();
-            add(&mut values, &ids, grad.storage::<f32>(), width);
-            tensor(values, [rows, width])
-        })
+        let [rows, width] = table.layout().shape().dims::<2>();
+        let (mut table, grad) = (packed(table), packed(grad));
+        let ids = known(ids, rows);
+        if let Some(values) = table.try_storage_mut::<f32>() {
+            add(values, &ids, grad.storage::<f32>(), width);
+            return table;
+        }
+        let mut values = table.storage::<f32>().to_vec();
+        add(&mut values, &ids, grad.storage::<f32>(), width);
+        tensor(values, [rows, width])
     }
-}
-
-fn work(table: &FlexTensor, ids: &FlexTensor, passes: f64) -> Work {
-    let bytes = 4 * ids.layout().shape().num_elements() * table.layout().shape()[1];
-    Work { flops: 0.0, bytes: passes * bytes as f64 }
 }
 
 fn known(ids: FlexTensor, rows: usize) -> Vec<usize> {

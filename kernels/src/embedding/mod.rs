@@ -8,7 +8,7 @@ mod flex;
 mod reference;
 
 use burn::backend::{
-    Backend, Dispatch,
+    Backend, Dispatch, TensorMetadata,
     autodiff::{
         Autodiff,
         checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -19,6 +19,8 @@ use burn::backend::{
     tensor::{FloatTensor, IntTensor},
 };
 use burn::tensor::{FloatDType, Int, Shape, Tensor};
+
+use crate::profile::{Work, timed};
 
 /// Rows `ids` of `table`: `[V, width]` and `[b, t]` to `[b, t, width]`.
 ///
@@ -38,7 +40,14 @@ pub fn tied_embedding(table: Tensor<2>, ids: Tensor<2, Int>) -> Tensor<3> {
 fn look_up(table: Tensor<2>, ids: Tensor<2, Int>, tied: bool) -> Tensor<3> {
     let ([b, t], [_, width]) = (ids.dims(), table.dims());
     let ids = ids.reshape([b * t]).into_dispatch();
-    Tensor::<2>::from_dispatch(Dispatch::embedding_op(table.into_dispatch(), ids, tied)).reshape([b, t, width])
+    let table = table.into_dispatch();
+    let y = timed("embedding.forward", work(b * t * width, 2), || Dispatch::embedding_op(table, ids, tied));
+    Tensor::<2>::from_dispatch(y).reshape([b, t, width])
+}
+
+/// Of `passes` over `elements`.
+fn work(elements: usize, passes: usize) -> Work {
+    Work { flops: 0.0, bytes: (4 * passes * elements) as f64 }
 }
 
 /// The table itself, as a node where the gradients of its uses meet before they reach the parameter.
@@ -86,9 +95,9 @@ impl<B: EmbeddingOp, C: CheckpointStrategy> EmbeddingOp for Autodiff<B, C> {
                 let table = table.into_primitive();
                 let saved = Saved::<B> {
                     ids: ids.clone(),
-                    shape: burn::backend::TensorMetadata::shape(&table),
-                    device: burn::backend::TensorMetadata::device(&table),
-                    dtype: burn::backend::TensorMetadata::dtype(&table).into(),
+                    shape: table.shape(),
+                    device: table.device(),
+                    dtype: table.dtype().into(),
                     tied,
                 };
                 prep.finish(saved, B::embedding_op(table, ids, tied))
@@ -124,10 +133,11 @@ impl<B: EmbeddingOp> Backward<B, 1> for LookUp {
         let grad = grads.consume::<B>(&ops.node);
         let [Some(table)] = ops.parents else { return };
         let Saved { ids, shape, device, dtype, tied } = ops.state;
+        let work = work(grad.shape().num_elements(), 3);
         // The output layer comes later in the forward, so its part is already there; taking it out leaves no second
         // handle, and the rows are added in place.
         let sum = if tied { grads.consume::<B>(&table) } else { B::float_zeros(shape, &device, dtype) };
-        grads.register::<B>(table.id, B::add_rows(sum, ids, grad));
+        grads.register::<B>(table.id, timed("embedding.backward", work, || B::add_rows(sum, ids, grad)));
     }
 }
 

@@ -11,7 +11,7 @@ mod reference;
 use std::marker::PhantomData;
 
 use burn::backend::{
-    Backend, Dispatch,
+    Backend, Dispatch, TensorMetadata,
     autodiff::{
         Autodiff, NodeId,
         checkpoint::{
@@ -25,9 +25,12 @@ use burn::backend::{
 };
 use burn::tensor::Tensor;
 
+use crate::profile::{Work, timed};
+
 /// `0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³)))` (Hendrycks and Gimpel 2016), as in GPT-2. Any shape.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    Tensor::from_dispatch(Dispatch::gelu_tanh(x.into_dispatch()))
+    let work = Work::per_element(x.shape().num_elements(), 9.0, 2.0);
+    Tensor::from_dispatch(timed("gelu.forward", work, || Dispatch::gelu_tanh(x.into_dispatch())))
 }
 
 #[backend_extension(
@@ -96,7 +99,8 @@ impl<B: Gelu> Backward<B, 1> for Step {
         let grad = grads.consume::<B>(&ops.node);
         let x: FloatTensor<B> = checkpointer.retrieve_node_output(ops.state);
         if let Some(node) = parent {
-            grads.register::<B>(node.id, B::gelu_tanh_backward(x, grad));
+            let work = Work::per_element(grad.shape().num_elements(), 13.0, 3.0);
+            grads.register::<B>(node.id, timed("gelu.backward", work, || B::gelu_tanh_backward(x, grad)));
         }
     }
 }

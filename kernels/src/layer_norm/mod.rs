@@ -8,7 +8,7 @@ mod flex;
 mod reference;
 
 use burn::backend::{
-    Backend, Dispatch,
+    Backend, Dispatch, TensorMetadata,
     autodiff::{
         Autodiff, NodeId,
         checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -20,6 +20,8 @@ use burn::backend::{
 };
 use burn::tensor::Tensor;
 
+use crate::profile::{Work, timed};
+
 /// Normalises the last dimension to mean 0 and variance 1, then scales by `gamma` and adds `beta` (Ba et al. 2016).
 ///
 /// Shapes: `x` `[.., width]`, `gamma` and `beta` `[width]`, result as `x`. `eps` is added to the (biased) variance.
@@ -29,9 +31,10 @@ pub fn layer_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Option<T
     let width = gamma.dims()[0];
     let rows = shape.num_elements() / width.max(1);
     let beta = beta.unwrap_or_else(|| gamma.clone().detach().zeros_like());
-    let x = x.reshape([rows, width]).into_dispatch();
-    let y = Tensor::<2>::from_dispatch(Dispatch::layer_norm(x, gamma.into_dispatch(), beta.into_dispatch(), eps));
-    y.reshape(shape)
+    let (x, gamma, beta) = (x.reshape([rows, width]).into_dispatch(), gamma.into_dispatch(), beta.into_dispatch());
+    let work = Work::per_element(rows * width, 7.0, 2.0);
+    let y = timed("layer_norm.forward", work, || Dispatch::layer_norm(x, gamma, beta, eps));
+    Tensor::<2>::from_dispatch(y).reshape(shape)
 }
 
 /// Output `[N, width]`, mean `[N, 1]`, reciprocal deviation `[N, 1]`.
@@ -127,7 +130,9 @@ impl<B: LayerNorm> Backward<B, 3> for Step {
         let Saved { nodes: [x, gamma], mean, rstd } = ops.state;
         let x: FloatTensor<B> = checkpointer.retrieve_node_output(x);
         let gamma: FloatTensor<B> = checkpointer.retrieve_node_output(gamma);
-        let (dx, dgamma, dbeta) = B::layer_norm_backward(x, gamma, mean, rstd, grad);
+        let work = Work::per_element(grad.shape().num_elements(), 15.0, 3.0);
+        let (dx, dgamma, dbeta) =
+            timed("layer_norm.backward", work, || B::layer_norm_backward(x, gamma, mean, rstd, grad));
         for (node, gradient) in ops.parents.into_iter().zip([dx, dgamma, dbeta]) {
             if let Some(node) = node {
                 grads.register::<B>(node.id, gradient);

@@ -8,7 +8,6 @@ use super::{Form, Forward, Gradient, LinearOp, reference};
 use crate::{
     gelu::flex as gelu,
     host::{Kernel, Matrix, matrix, packed, product, rows_per_task, tensor, vectorised},
-    profile::{Work, timed},
 };
 
 impl LinearOp for Flex {
@@ -21,7 +20,7 @@ impl LinearOp for Flex {
         if [&x, &weight, &bias].iter().any(|t| t.dtype() != DType::F32) {
             return reference::forward::<Self>(x, weight, bias, form);
         }
-        timed("linear.forward", work(&x, &weight, 1.0), || forward(x, weight, bias, form))
+        forward(x, weight, bias, form)
     }
 
     fn linear_backward(
@@ -35,20 +34,7 @@ impl LinearOp for Flex {
         if [&x, &weight, &grad].iter().any(|t| t.dtype() != DType::F32) {
             return reference::backward::<Self>(x, weight, before, grad, wanted, form);
         }
-        let products = f64::from(u8::from(wanted[0]) + u8::from(wanted[1]));
-        let work = work(&x, &weight, products);
-        timed("linear.backward", work, || backward(x, weight, before, grad, wanted, form))
-    }
-}
-
-/// Of `products` products of these sizes.
-fn work(x: &FlexTensor, weight: &FlexTensor, products: f64) -> Work {
-    let [rows, inputs] = x.layout().shape().dims::<2>();
-    let outputs = weight.layout().shape()[1];
-    let [rows, inputs, outputs] = [rows, inputs, outputs].map(|n| n as f64);
-    Work {
-        flops: products * 2.0 * rows * inputs * outputs,
-        bytes: products * 4.0 * (rows * inputs + inputs * outputs + rows * outputs),
+        backward(x, weight, before, grad, wanted, form)
     }
 }
 

@@ -9,7 +9,7 @@ mod flex;
 mod reference;
 
 use burn::backend::{
-    Backend, Dispatch,
+    Backend, Dispatch, TensorMetadata,
     autodiff::{
         Autodiff, NodeId,
         checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -24,6 +24,7 @@ use burn::tensor::Tensor;
 use crate::{
     gelu::Gelu,
     precision::{Products, products},
+    profile::{Work, timed},
 };
 
 /// What is applied to the result.
@@ -54,7 +55,18 @@ pub fn linear<const D: usize>(
     let weight = weight.into_dispatch();
     let bias = bias.map_or_else(|| weight.clone(), Tensor::into_dispatch);
     let x = x.reshape([rows, inputs]).into_dispatch();
-    Tensor::<2>::from_dispatch(Dispatch::linear_op(x, weight, bias, form)).reshape(shape)
+    let y = timed("linear.forward", work([rows, inputs, outputs], 1), || Dispatch::linear_op(x, weight, bias, form));
+    Tensor::<2>::from_dispatch(y).reshape(shape)
+}
+
+/// Of `products` products of `rows` by `inputs` by `outputs`.
+fn work(sizes: [usize; 3], products: usize) -> Work {
+    let [rows, inputs, outputs] = sizes.map(|n| n as f64);
+    let products = products as f64;
+    Work {
+        flops: products * 2.0 * rows * inputs * outputs,
+        bytes: products * 4.0 * (rows * inputs + inputs * outputs + rows * outputs),
+    }
 }
 
 /// What an op's operands are to become. An op takes no optional tensors: without a bias, the weight stands in for it.
@@ -164,7 +176,10 @@ impl<B: LinearOp> Backward<B, 3> for Step {
         let tracked = ops.parents.each_ref().map(Option::is_some);
         let wanted = [tracked[0], tracked[1], tracked[2] && form.biased];
         let before = before.unwrap_or_else(|| weight.clone());
-        let (dx, dweight, dbias) = B::linear_backward(x, weight, before, grad, wanted, form);
+        let sizes = [x.shape()[0], x.shape()[1], weight.shape()[1]];
+        let work = work(sizes, usize::from(wanted[0]) + usize::from(wanted[1]));
+        let (dx, dweight, dbias) =
+            timed("linear.backward", work, || B::linear_backward(x, weight, before, grad, wanted, form));
         for (node, gradient) in ops.parents.into_iter().zip([dx, dweight, dbias]) {
             if let (Some(node), Some(gradient)) = (node, gradient) {
                 grads.register::<B>(node.id, gradient);

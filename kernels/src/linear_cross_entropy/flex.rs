@@ -16,7 +16,6 @@ use crate::{
         HostMatrix, Kernel, LANES, Matrix, exp, fold, matrix, max, packed, product, product_into, rows_per_task, sum,
         tensor, vectorised,
     },
-    profile::{Work, timed},
 };
 
 impl LinearCrossEntropy for Flex {
@@ -29,11 +28,7 @@ impl LinearCrossEntropy for Flex {
         if x.dtype() != DType::F32 || table.dtype() != DType::F32 {
             return reference::loss::<Self>(x, table, targets, form);
         }
-        timed("linear_cross_entropy.loss", work(&x, &table, 1.0), || {
-            let mut head = Head::new(x, table, targets, form);
-            let loss = head.run(&mut |_, _| ());
-            tensor(vec![loss], [1])
-        })
+        tensor(vec![Head::new(x, table, targets, form).run(&mut |_, _| ())], [1])
     }
 
     fn linear_cross_entropy_trained(
@@ -45,23 +40,13 @@ impl LinearCrossEntropy for Flex {
         if x.dtype() != DType::F32 || table.dtype() != DType::F32 {
             return reference::trained::<Self>(x, table, targets, form);
         }
-        timed("linear_cross_entropy", work(&x, &table, 3.0), || trained(x, table, targets, form))
+        trained(x, table, targets, form)
     }
 
     fn scaled_gradient(gradient: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self> {
         // The gradient of a mean that nothing follows is 1, and multiplying a table by it is a pass over memory.
         let one = by.dtype() == DType::F32 && packed(by.clone()).storage::<f32>() == [1.0];
         if one { gradient } else { reference::scaled::<Self>(gradient, by) }
-    }
-}
-
-/// Of `products` products of these sizes; the logits count as written and read once each.
-fn work(x: &FlexTensor, table: &FlexTensor, products: f64) -> Work {
-    let [rows, width] = x.layout().shape().dims::<2>().map(|n| n as f64);
-    let classes = table.layout().shape()[0] as f64;
-    Work {
-        flops: products * 2.0 * rows * width * classes + 2.0 * rows * classes,
-        bytes: products * 4.0 * (rows * width + width * classes + rows * classes),
     }
 }
 

@@ -24,6 +24,7 @@ use burn::tensor::{Int, Tensor};
 use crate::{
     cross_entropy::CrossEntropy,
     precision::{Products, products},
+    profile::{Work, timed},
 };
 
 /// `scale` times the sum over rows of the cross-entropy between softmax(`x tableᵀ`) and the targets.
@@ -39,8 +40,22 @@ pub fn linear_cross_entropy(
     scale: f64,
 ) -> Tensor<1> {
     let form = Form { smoothing, scale, products: products() };
-    let loss = Dispatch::linear_cross_entropy(x.into_dispatch(), table.into_dispatch(), targets.into_dispatch(), form);
+    let ([rows, width], [classes, _]) = (x.dims(), table.dims());
+    // An autodiff forward computes the gradients as well.
+    let work = work([rows, width, classes], if x.is_autodiff() { 3 } else { 1 });
+    let (x, table, targets) = (x.into_dispatch(), table.into_dispatch(), targets.into_dispatch());
+    let loss = timed("linear_cross_entropy", work, || Dispatch::linear_cross_entropy(x, table, targets, form));
     Tensor::from_dispatch(loss)
+}
+
+/// Of `products` products of these sizes; the logits count as written and read once each.
+fn work(sizes: [usize; 3], products: usize) -> Work {
+    let [rows, width, classes] = sizes.map(|n| n as f64);
+    let products = products as f64;
+    Work {
+        flops: products * 2.0 * rows * width * classes + 2.0 * rows * classes,
+        bytes: products * 4.0 * (rows * width + width * classes + rows * classes),
+    }
 }
 
 /// What is computed of the operands.
