@@ -3,6 +3,7 @@
 //! Every row is computed by one thread in a fixed order of [`LANES`] partial sums, so a result depends neither on the
 //! number of threads nor on the width of the machine's vectors.
 
+mod bf16;
 mod gemm;
 
 use std::mem::MaybeUninit;
@@ -11,6 +12,8 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{Shape, TensorData};
 use pulp::{Arch, Simd, WithSimd};
 
+#[allow(unused_imports)] // the ops that use them follow
+pub(crate) use bf16::{Bf16, bf16_support, product_bf16, product_bf16_into};
 #[allow(unused_imports)] // the ops that use them follow
 pub(crate) use gemm::{Matrix, product, product_here, product_into};
 
