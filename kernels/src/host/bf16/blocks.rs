@@ -3,69 +3,59 @@
 //! The operand with more lanes is cut into blocks, each packed by the thread that multiplies it, so that a large weight
 //! goes by once; the other one is packed whole beforehand, for all threads. Terms are cut into blocks of a size that
 //! depends on their number alone: the order of a sum is the same on any number of threads.
-#![allow(unsafe_code)] // threads write to disjoint parts of one result
+#![allow(unsafe_code)] // calls what needs the processor's instructions
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::pack::{LANES, Operand, Step, TERMS};
-use super::{Bf16, Matrix, amx::Tiles, avx512};
+use super::result::{Out, Unit};
+use super::{Bf16, Matrix};
 
 /// At most so many steps in a block of terms: two panels of 64 KB.
 const STEPS: usize = 32;
-/// Steps of the shared operand that are packed at a time: 4 MB.
-const SHARED: usize = 2048;
+/// Steps of the operand packed whole that there are at a time: 4 MB.
+const WHOLE: usize = 2048;
+/// Panels of a block: 512 KB at most, for the cache of a core that two threads share.
+const PANELS: usize = 8;
 /// Threads cost some microseconds to wake: not for a product that takes less.
 const WORTH_IT: usize = 1 << 20;
+/// A result of more bytes is no longer in the cache when it is read.
+const STREAMED: usize = if cfg!(test) { 16 << 10 } else { 16 << 20 };
 
 thread_local! {
     // Taken while in use: a thread that waits for others may begin another product.
-    static WHOLE: Cell<Vec<Step>> = const { Cell::new(Vec::new()) };
-    static OWN: Cell<Vec<Step>> = const { Cell::new(Vec::new()) };
-}
-
-/// A buffer that holds something, for one that need not.
-pub(super) fn initialised(out: &mut [f32]) -> &mut [MaybeUninit<f32>] {
-    // SAFETY: the same elements; those who get it write only whole f32 there.
-    unsafe { &mut *(out as *mut [f32] as *mut [MaybeUninit<f32>]) }
+    static SHARED_BUFFER: Cell<Vec<Step>> = const { Cell::new(Vec::new()) };
+    static OWN_BUFFER: Cell<Vec<Step>> = const { Cell::new(Vec::new()) };
 }
 
 /// `out = a b`, or `out += a b` where `add` is set and `out` therefore initialised; writes every element.
-pub(super) fn product(instructions: Bf16, a: Matrix, b: Matrix, out: &mut [MaybeUninit<f32>], add: bool) {
+///
+/// # Safety
+/// The processor must have the instructions, and what [`super::pack::available`] asks for.
+pub(super) unsafe fn product(instructions: Bf16, a: Matrix, b: Matrix, out: &mut [MaybeUninit<f32>], add: bool) {
     assert_eq!(a.columns, b.rows, "a product of {} x {} and {} x {}", a.rows, a.columns, b.rows, b.columns);
-    assert_eq!(out.len(), a.rows * b.columns, "the result of a product has another size than its buffer");
-    if out.is_empty() {
+    if a.columns == 0 && !add {
+        out.fill(MaybeUninit::new(0.0));
+    }
+    if out.is_empty() || a.columns == 0 {
         return;
     }
-    if a.columns == 0 {
-        if !add {
-            out.fill(MaybeUninit::new(0.0));
-        }
-        return;
-    }
-    let (left, right) = (Operand::left(a), Operand::right(b));
     let by_rows = a.rows > b.columns;
+    let (left, right) = (Operand::left(a), Operand::right(b));
     let (cut, whole) = if by_rows { (left, right) } else { (right, left) };
     let threads = match a.rows * a.columns * b.columns {
         work if work < WORTH_IT => 1,
         _ => rayon::current_num_threads(),
     };
-    let out = Out { start: out.as_mut_ptr().cast(), rows: a.rows, columns: b.columns };
-    Product { instructions, cut, whole, by_rows, out, add, threads }.run();
+    // A sum over several blocks of terms comes back to the result, which therefore has to stay near.
+    let streamed = !add && a.columns <= STEPS * TERMS && size_of_val(out) >= STREAMED;
+    let out = Out::new(out, a.rows, b.columns);
+    Product { instructions, cut, whole, by_rows, out, add, streamed, threads }.run();
 }
-
-/// The result: row-major, written by many threads.
-#[derive(Clone, Copy)]
-struct Out {
-    start: *mut f32,
-    rows: usize,
-    columns: usize,
-}
-
-// SAFETY: every element is written by the one task that has its block of lanes of the operand that is cut.
-unsafe impl Sync for Out {}
 
 struct Product<'a> {
     instructions: Bf16,
@@ -75,131 +65,90 @@ struct Product<'a> {
     whole: Operand<'a>,
     /// Whether the operand that is cut is the left one.
     by_rows: bool,
-    out: Out,
+    out: Out<'a>,
     add: bool,
+    streamed: bool,
     threads: usize,
-}
-
-/// A number of terms, packed at a time.
-#[derive(Clone, Copy)]
-struct Terms {
-    from: usize,
-    to: usize,
-}
-
-impl Terms {
-    fn steps(self) -> usize {
-        (self.to - self.from).div_ceil(TERMS)
-    }
 }
 
 impl Product<'_> {
     fn run(&self) {
         let terms = self.cut.terms;
-        let blocks = terms.div_ceil(STEPS * TERMS);
-        let each = terms.div_ceil(blocks).next_multiple_of(TERMS);
+        let each = terms.div_ceil(terms.div_ceil(STEPS * TERMS)).next_multiple_of(TERMS);
         let panels = self.whole.lanes.div_ceil(LANES);
-        // As many blocks of terms at a time as the shared operand has room for.
-        let group = (SHARED / (panels * each / TERMS)).max(1) * each;
-        let mut shared = WHOLE.take();
+        // As many blocks of terms at a time as there is room for.
+        let group = (WHOLE / (panels * each / TERMS)).max(1) * each;
+        let mut buffer = SHARED_BUFFER.take();
         for from in (0..terms).step_by(group) {
-            let parts: Vec<Terms> = (from..terms.min(from + group))
-                .step_by(each)
-                .map(|from| Terms { from, to: terms.min(from + each) })
-                .collect();
-            self.group(&parts, panels, &mut shared);
+            let to = terms.min(from + group);
+            let parts: Vec<Range<usize>> = (from..to).step_by(each).map(|from| from..to.min(from + each)).collect();
+            self.group(&parts, panels, &mut buffer);
         }
-        WHOLE.set(shared);
+        SHARED_BUFFER.set(buffer);
     }
 
-    /// Adds the products of a few blocks of terms.
-    fn group(&self, parts: &[Terms], panels: usize, shared: &mut Vec<Step>) {
-        let steps: usize = parts.iter().map(|part| part.steps()).sum();
-        let shared = room(shared, panels * steps);
-        // Block of terms after block of terms, each panel after panel.
-        let mut rest = &mut *shared;
-        let mut packed = Vec::with_capacity(parts.len());
+    /// The products of a few blocks of terms.
+    fn group(&self, parts: &[Range<usize>], panels: usize, buffer: &mut Vec<Step>) {
+        let steps = parts.iter().map(|part| steps(part)).sum::<usize>();
+        let mut rest = room(buffer, panels * steps);
+        let mut shared = Vec::with_capacity(parts.len());
         for part in parts {
-            let (here, after) = rest.split_at_mut(panels * part.steps());
-            let pack = |(panel, out): (usize, &mut [Step])| {
-                // SAFETY: the caller has chosen instructions that the processor has.
-                unsafe { self.whole.pack(panel, [part.from, part.to], out, part.steps()) }
-            };
-            if self.threads == 1 {
-                here.chunks_mut(part.steps()).enumerate().for_each(pack);
-            } else {
-                here.par_chunks_mut(part.steps()).enumerate().for_each(pack);
-            }
-            packed.push((*part, &*here));
+            let (here, after) = rest.split_at_mut(panels * self::steps(part));
+            self.each(here.chunks_mut(self::steps(part)).enumerate().collect(), |(panel, out)| {
+                // SAFETY: the processor has the instructions: see `product`.
+                unsafe { self.whole.pack(panel, part.clone(), out) }
+            });
+            shared.push((part.clone(), &*here));
             rest = after;
         }
-        let cut = self.cut.lanes.div_ceil(LANES);
         // Blocks for each thread to even out, of panels that fit its cache.
-        let each = cut.div_ceil(4 * self.threads).clamp(1, 8);
-        let task = |block: usize| self.block(&packed, block * each, cut.min((block + 1) * each));
-        if self.threads == 1 {
-            (0..cut.div_ceil(each)).for_each(task);
-        } else {
-            (0..cut.div_ceil(each)).into_par_iter().for_each(task);
+        let cut = self.cut.lanes.div_ceil(LANES);
+        let panels = cut.div_ceil(4 * self.threads).clamp(1, PANELS);
+        let blocks = (0..cut).step_by(panels).map(|first| first..cut.min(first + panels));
+        self.each(blocks.collect(), |block| self.block(&shared, block));
+    }
+
+    /// Runs the tasks on as many threads as the product is worth.
+    fn each<T: Send>(&self, tasks: Vec<T>, run: impl Fn(T) + Sync + Send) {
+        match self.threads {
+            1 => tasks.into_iter().for_each(run),
+            _ => tasks.into_par_iter().for_each(run),
         }
     }
 
-    /// Packs panels `first..end` of the operand that is cut and multiplies them by the whole of the other.
-    fn block(&self, shared: &[(Terms, &[Step])], first: usize, end: usize) {
-        // SAFETY: chosen only where the processor has tiles.
-        let tiles = (self.instructions == Bf16::Amx).then(|| unsafe { Tiles::new() });
-        let mut own = OWN.take();
-        for (part, shared) in shared {
-            let steps = part.steps();
-            let own = room(&mut own, (end - first) * steps);
-            // SAFETY: the caller has chosen instructions that the processor has.
-            unsafe { self.cut.pack(first, [part.from, part.to], own, steps) };
-            let add = self.add || part.from > 0;
-            for (i, theirs) in shared.chunks(steps).enumerate() {
-                for (j, ours) in own.chunks(steps).enumerate() {
-                    let (row, column, a, b) =
-                        if self.by_rows { (first + j, i, ours, theirs) } else { (i, first + j, theirs, ours) };
-                    self.patch(tiles.as_ref(), a, b, row * LANES, column * LANES, add);
+    /// Packs a block of panels of the operand that is cut and multiplies them by the whole of the other.
+    fn block(&self, shared: &[(Range<usize>, &[Step])], panels: Range<usize>) {
+        // SAFETY: the processor has the instructions: see `product`.
+        let unit = unsafe { Unit::new(self.instructions) };
+        let mut buffer = OWN_BUFFER.take();
+        for (part, whole) in shared {
+            let steps = steps(part);
+            let own = room(&mut buffer, panels.len() * steps);
+            // SAFETY: the processor has the instructions: see `product`.
+            unsafe { self.cut.pack(panels.start, part.clone(), own) };
+            let first = panels.start * LANES;
+            let (a, top, b, left) = if self.by_rows { (&*own, first, *whole, 0) } else { (*whole, 0, &*own, first) };
+            let add = self.add || part.start > 0;
+            // Along the rows of the result, whose lines and pages follow each other.
+            for (i, a) in a.chunks_exact(steps).enumerate() {
+                let top = top + i * LANES;
+                // SAFETY: the rows or the columns are of this block, which no other task has; what an earlier block
+                // of terms has written is there to be added to.
+                unsafe {
+                    match self.streamed {
+                        true => self.out.stream(&unit, a, b, top, left),
+                        false => self.out.fill(&unit, a, b, top, left, add),
+                    }
                 }
             }
         }
-        OWN.set(own);
+        OWN_BUFFER.set(buffer);
     }
+}
 
-    /// The 32 x 32 elements of the result from `row` and `column` on, or those of them that there are.
-    fn patch(&self, tiles: Option<&Tiles>, a: &[Step], b: &[Step], row: usize, column: usize, add: bool) {
-        let Out { start, rows, columns } = self.out;
-        let multiply = |c: *mut f32, stride: usize| {
-            debug_assert!(a.len() == b.len() && !a.is_empty());
-            let (a, b, steps) = (a.as_ptr().cast(), b.as_ptr().cast(), a.len());
-            // SAFETY: the panels have `steps` steps each; `c` is room for 32 rows, initialised where it is added to.
-            unsafe {
-                match tiles {
-                    Some(tiles) => tiles.multiply(a, b, steps, c, stride, add),
-                    None => avx512::multiply(a, b, steps, c, stride, add),
-                }
-            }
-        };
-        debug_assert!(row < rows && column < columns);
-        // SAFETY: within the result, which this task alone writes here.
-        let corner = unsafe { start.add(row * columns + column) };
-        let (height, width) = ((rows - row).min(LANES), (columns - column).min(LANES));
-        if (height, width) == (LANES, LANES) {
-            return multiply(corner, columns);
-        }
-        let mut edge = [0f32; LANES * LANES];
-        for (i, edge) in edge.chunks_mut(LANES).take(height).enumerate() {
-            if add {
-                // SAFETY: `width` elements of row `i`, initialised.
-                edge[..width].copy_from_slice(unsafe { std::slice::from_raw_parts(corner.add(i * columns), width) });
-            }
-        }
-        multiply(edge.as_mut_ptr(), LANES);
-        for (i, edge) in edge.chunks(LANES).take(height).enumerate() {
-            // SAFETY: `width` elements of row `i`.
-            unsafe { corner.add(i * columns).copy_from_nonoverlapping(edge.as_ptr(), width) };
-        }
-    }
+/// How many steps a block of terms has; the last is filled up with zeros.
+fn steps(terms: &Range<usize>) -> usize {
+    terms.len().div_ceil(TERMS)
 }
 
 /// The first `n` of a buffer that grows to what was ever asked for.

@@ -3,6 +3,7 @@
 //! Operands are f32 views, rounded to the nearest bf16 (ties to even) while they are packed; a subnormal counts as
 //! zero, as both instructions have it. The order of a sum depends on the number of its terms alone, so a result has the
 //! same bits on any number of threads; the two instruction sets add in different orders.
+#![allow(unsafe_code)] // calls what needs the processor's instructions
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
@@ -13,9 +14,12 @@ mod blocks;
 #[cfg(target_arch = "x86_64")]
 mod pack;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod result;
 #[cfg(test)]
 mod tests;
 
+use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
 use super::{Matrix, unwritten};
@@ -62,7 +66,8 @@ pub(crate) fn product_bf16_into(a: Matrix, b: Matrix, out: &mut [f32], add: bool
 fn product_with(instructions: Bf16, a: Matrix, b: Matrix) -> Vec<f32> {
     #[cfg(target_arch = "x86_64")]
     if instructions != Bf16::None {
-        return unwritten(a.rows * b.columns, |out| blocks::product(instructions, a, b, out, false));
+        // SAFETY: they were found, or a test chose a lesser path.
+        return unwritten(a.rows * b.columns, |out| unsafe { blocks::product(instructions, a, b, out, false) });
     }
     _ = instructions;
     portable::product(a, b)
@@ -72,7 +77,9 @@ fn product_with(instructions: Bf16, a: Matrix, b: Matrix) -> Vec<f32> {
 fn product_with_into(instructions: Bf16, a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
     #[cfg(target_arch = "x86_64")]
     if instructions != Bf16::None {
-        return blocks::product(instructions, a, b, blocks::initialised(out), add);
+        let out: *mut [f32] = out;
+        // SAFETY: the same elements, of which only whole ones are written; the instructions as above.
+        return unsafe { blocks::product(instructions, a, b, &mut *(out as *mut [MaybeUninit<f32>]), add) };
     }
     _ = instructions;
     portable::product_into(a, b, out, add);

@@ -7,6 +7,7 @@
 #![allow(unsafe_code)] // vector intrinsics
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
 use super::super::Matrix;
 
@@ -57,24 +58,22 @@ impl<'a> Operand<'a> {
         Self { order: Order::Lanes, ..Self::left(b.transposed()) }
     }
 
-    /// Packs panels `first..` of the terms `from..to` into `panels`, each of `steps` steps; what lies beyond the
-    /// operand is zero.
+    /// Packs the terms of `range` of panel `first` and those after it, as many as `panels` has room for; what lies
+    /// beyond the operand is zero.
     ///
     /// # Safety
     /// The processor must have what [`available`] asks for.
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    pub(super) unsafe fn pack(&self, first: usize, [from, to]: [usize; 2], panels: &mut [Step], steps: usize) {
+    pub(super) unsafe fn pack(&self, first: usize, range: Range<usize>, panels: &mut [Step]) {
+        let steps = range.len().div_ceil(TERMS);
         let count = panels.len() / steps;
         let mut one = |panel: usize, step: usize| {
-            for half in 0..2 {
-                let lane = (first + panel) * LANES + half * 16;
-                let term = from + step * TERMS;
-                let tile = &mut panels[panel * steps + step].0[half * 512..][..512];
-                // SAFETY: as promised.
-                unsafe { self.tile(lane, term, to, tile) }
-            }
+            let (lane, term) = ((first + panel) * LANES, range.start + step * TERMS);
+            let (upper, lower) = panels[panel * steps + step].0.split_at_mut(16 * TERMS);
+            self.tile(lane, term, range.end, upper);
+            self.tile(lane + 16, term, range.end, lower);
         };
-        // Along the rows of the view in either case.
+        // Along what lies together in the view.
         if self.lane_stride == 1 {
             (0..steps).for_each(|step| (0..count).for_each(|panel| one(panel, step)));
         } else {
@@ -82,11 +81,13 @@ impl<'a> Operand<'a> {
         }
     }
 
+    /// Packs 16 lanes from `lane` on and 32 terms from `term` on, those before `end`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    unsafe fn tile(&self, lane: usize, term: usize, end: usize, out: &mut [u16]) {
+    fn tile(&self, lane: usize, term: usize, end: usize, out: &mut [u16]) {
         let lanes = self.lanes.saturating_sub(lane).min(16);
         let terms = end.saturating_sub(term).min(TERMS);
+        // Beyond the operand it is nowhere, but nothing is read then.
         let start = self.values.as_ptr().wrapping_add(lane * self.lane_stride + term * self.term_stride);
         // SAFETY: `lanes` and `terms` count those within the view, which lies within its buffer.
         let (rows, found) = unsafe {

@@ -3,7 +3,7 @@
 use super::portable::{nearest, rounded};
 use super::*;
 
-const SHAPES: [[usize; 3]; 12] = [
+const SHAPES: [[usize; 3]; 14] = [
     [1, 1, 1],
     [2, 3, 5],
     [17, 33, 65],
@@ -13,6 +13,8 @@ const SHAPES: [[usize; 3]; 12] = [
     [33, 64, 2050],
     [5, 300, 1100],
     [300, 5, 31],
+    [70, 601, 40],
+    [601, 70, 40],
     [0, 3, 2],
     [3, 0, 2],
     [3, 2, 0],
@@ -122,7 +124,7 @@ fn adding_keeps_what_was_there() {
 #[test]
 fn a_product_has_the_same_bits_on_any_number_of_threads() {
     for path in paths() {
-        for [m, n, k] in [[131, 257, 2111], [257, 31, 1500], [700, 40, 100]] {
+        for [m, n, k] in [[131, 257, 2111], [257, 31, 1500], [700, 40, 100], [131, 1000, 100]] {
             let (a, b) = (noise(m * k), noise(k * n));
             let run = |threads: usize| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
