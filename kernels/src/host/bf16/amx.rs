@@ -41,8 +41,7 @@ impl Tiles {
             bytes_per_row: [u16; 16],
             rows: [u8; 16],
         }
-        let mut config =
-            Config { palette: 1, start_row: 0, reserved: [0; 14], bytes_per_row: [0; 16], rows: [0; 16] };
+        let mut config = Config { palette: 1, start_row: 0, reserved: [0; 14], bytes_per_row: [0; 16], rows: [0; 16] };
         config.bytes_per_row[..8].fill(64);
         config.rows[..8].fill(16);
         // SAFETY: the instruction reads the 64 bytes of `config`; the caller has tiles.

@@ -12,14 +12,7 @@ use std::mem::transmute;
 /// # Safety
 /// As there; the processor must have AVX512-BF16.
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub(super) unsafe fn multiply(
-    a: *const u16,
-    b: *const u16,
-    steps: usize,
-    c: *mut f32,
-    stride: usize,
-    add: bool,
-) {
+pub(super) unsafe fn multiply(a: *const u16, b: *const u16, steps: usize, c: *mut f32, stride: usize, add: bool) {
     const ROWS: usize = 8;
     for top in (0..32).step_by(ROWS) {
         // SAFETY: `top` is the first of eight rows of the 32; within a step the tiles of `a` lie one after the other,

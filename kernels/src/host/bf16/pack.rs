@@ -18,7 +18,9 @@ pub(super) const TERMS: usize = 32;
 
 /// Whether the processor has what this file uses.
 pub(super) fn available() -> bool {
-    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512bf16")
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512bf16")
 }
 
 /// Which of a tile's two dimensions lies together.
@@ -50,7 +52,14 @@ impl<'a> Operand<'a> {
     /// The left operand: its lanes are rows.
     pub(super) fn left(a: Matrix<'a>) -> Self {
         let Matrix { values, rows, columns, row_stride, column_stride } = a;
-        Self { values, lanes: rows, terms: columns, lane_stride: row_stride, term_stride: column_stride, order: Order::Terms }
+        Self {
+            values,
+            lanes: rows,
+            terms: columns,
+            lane_stride: row_stride,
+            term_stride: column_stride,
+            order: Order::Terms,
+        }
     }
 
     /// The right operand: its lanes are columns.
@@ -155,7 +164,8 @@ unsafe fn along_terms(start: *const f32, stride: usize, lanes: usize, terms: usi
         let row = start.wrapping_add(lane * stride);
         // SAFETY: a masked load reads nothing outside its mask.
         unsafe {
-            let (lower, upper) = (_mm512_maskz_loadu_ps(lower, row), _mm512_maskz_loadu_ps(upper, row.wrapping_add(16)));
+            let (lower, upper) =
+                (_mm512_maskz_loadu_ps(lower, row), _mm512_maskz_loadu_ps(upper, row.wrapping_add(16)));
             *out = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(upper, lower));
         }
     }

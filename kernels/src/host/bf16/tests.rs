@@ -103,6 +103,20 @@ fn every_path_is_right_for_every_shape_and_layout() {
     }
 }
 
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+    #[test]
+    fn any_shape_and_layout_is_right(m in 0..150usize, n in 0..150usize, k in 0..150usize, layout in 0..9usize) {
+        let (a, b) = (&Operand::each(m, k)[layout / 3], &Operand::each(k, n)[layout % 3]);
+        let right = exact(a.view(), b.view());
+        for path in paths() {
+            for (found, right) in product_with(path, a.view(), b.view()).into_iter().zip(&right) {
+                assert!(close(found, *right, k), "{found} for {right:?}: {path:?}, {m} x {n} x {k}, {layout}");
+            }
+        }
+    }
+}
+
 #[test]
 fn adding_keeps_what_was_there() {
     for path in paths() {
