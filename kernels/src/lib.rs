@@ -6,6 +6,8 @@
 // Upstream drops NdArray and LibTorch after 0.22; until then they are devices like the others.
 #![cfg_attr(any(feature = "ndarray", feature = "tch"), allow(deprecated))]
 
+#[cfg(feature = "flex")]
+pub mod ceiling;
 mod cross_entropy;
 mod embedding;
 mod gelu;
@@ -18,6 +20,8 @@ mod memory;
 mod precision;
 pub mod profile;
 
+#[cfg(feature = "flex")]
+pub use ceiling::{Ceilings, ceilings};
 pub use cross_entropy::cross_entropy;
 pub use embedding::{embedding, tied, tied_embedding};
 pub use gelu::gelu;
@@ -26,6 +30,17 @@ pub use linear::{Activation, linear};
 pub use linear_cross_entropy::linear_cross_entropy;
 pub use memory::keep_freed_pages;
 pub use precision::{Products, with_products};
+
+/// The processor's instructions for bf16 products with f32 sums: `"AMX"`, `"AVX512-BF16"` or none.
+pub fn bf16_instructions() -> Option<&'static str> {
+    #[cfg(feature = "flex")]
+    match host::bf16_support() {
+        host::Bf16::Amx => return Some("AMX"),
+        host::Bf16::Avx512 => return Some("AVX512-BF16"),
+        host::Bf16::None => {}
+    }
+    None
+}
 
 /// The cubecl backend under its fusion layer, which burn exports by name for some of its runtimes only.
 #[cfg(feature = "cube")]

@@ -6,16 +6,15 @@
 use burn::backend::flex::FlexTensor;
 
 use super::{packed, unwritten};
-use crate::precision::Products;
 
 /// A view of a buffer: element `(i, j)` is at `i * row_stride + j * column_stride`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Matrix<'a> {
-    values: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
+    pub(super) values: &'a [f32],
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) row_stride: usize,
+    pub(super) column_stride: usize,
 }
 
 impl<'a> Matrix<'a> {
@@ -89,7 +88,7 @@ impl HostMatrix {
 }
 
 /// `a b` in a new row-major buffer.
-pub(crate) fn product(a: Matrix, b: Matrix, _products: Products) -> Vec<f32> {
+pub(crate) fn product(a: Matrix, b: Matrix) -> Vec<f32> {
     unwritten(a.rows * b.columns, |out| {
         // SAFETY: `out` has room for the result and is only written, since nothing is added to.
         unsafe { raw(a, b, out.as_mut_ptr().cast(), b.columns, false, parallel(a, b)) }
@@ -97,7 +96,7 @@ pub(crate) fn product(a: Matrix, b: Matrix, _products: Products) -> Vec<f32> {
 }
 
 /// `out += a b`, or `out = a b` where `add` is false; `out` is row-major.
-pub(crate) fn product_into(a: Matrix, b: Matrix, out: &mut [f32], add: bool, _products: Products) {
+pub(crate) fn product_into(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
     assert_eq!(out.len(), a.rows * b.columns, "the result of a product has another size than its buffer");
     // SAFETY: the buffer has the result's size and is initialised.
     unsafe { raw(a, b, out.as_mut_ptr(), b.columns, add, parallel(a, b)) }
@@ -165,9 +164,9 @@ mod tests {
         for (m, n, k) in [(1, 1, 1), (2, 3, 5), (7, 1, 9), (1, 17, 33), (33, 65, 17), (0, 3, 2), (3, 2, 0)] {
             let (a, b) = (noise(m * k), noise(k * n));
             let right = |i: usize, j: usize| (0..k).map(|p| f64::from(a[i * k + p]) * f64::from(b[p * n + j])).sum();
-            let plain = product(Matrix::new(&a, m, k), Matrix::new(&b, k, n), Products::F32);
+            let plain = product(Matrix::new(&a, m, k), Matrix::new(&b, k, n));
             // (bᵀ aᵀ)ᵀ, through views of both.
-            let turned = product(Matrix::new(&b, k, n).transposed(), Matrix::new(&a, m, k).transposed(), Products::F32);
+            let turned = product(Matrix::new(&b, k, n).transposed(), Matrix::new(&a, m, k).transposed());
             for i in 0..m {
                 for j in 0..n {
                     let right: f64 = right(i, j);
@@ -184,7 +183,7 @@ mod tests {
         let (a, b) = (noise(m * k), noise(k * n));
         let run = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| product(Matrix::new(&a, m, k), Matrix::new(&b, k, n), Products::F32))
+            pool.install(|| product(Matrix::new(&a, m, k), Matrix::new(&b, k, n)))
         };
         let one = run(1);
         for threads in [2, 3, 7] {
@@ -196,8 +195,8 @@ mod tests {
     fn adding_keeps_what_was_there() {
         let (a, b) = (noise(6), noise(8));
         let mut out = vec![1.0; 12];
-        product_into(Matrix::new(&a, 3, 2), Matrix::new(&b, 2, 4), &mut out, true, Products::F32);
-        let alone = product(Matrix::new(&a, 3, 2), Matrix::new(&b, 2, 4), Products::F32);
+        product_into(Matrix::new(&a, 3, 2), Matrix::new(&b, 2, 4), &mut out, true);
+        let alone = product(Matrix::new(&a, 3, 2), Matrix::new(&b, 2, 4));
         assert!(out.iter().zip(alone).all(|(sum, part)| (sum - 1.0 - part).abs() < 1e-6));
     }
 }

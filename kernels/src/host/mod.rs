@@ -3,6 +3,7 @@
 //! Every row is computed by one thread in a fixed order of [`LANES`] partial sums, so a result depends neither on the
 //! number of threads nor on the width of the machine's vectors.
 
+mod bf16;
 mod gemm;
 
 use std::mem::MaybeUninit;
@@ -11,7 +12,24 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{Shape, TensorData};
 use pulp::{Arch, Simd, WithSimd};
 
-pub(crate) use gemm::{HostMatrix, Matrix, matrix, product, product_into};
+use crate::precision::Products;
+
+pub(crate) use bf16::{Bf16, bf16_support};
+pub(crate) use gemm::{HostMatrix, Matrix, matrix, product_here};
+
+/// `a b` in a new row-major buffer.
+pub(crate) fn product(a: Matrix, b: Matrix, products: Products) -> Vec<f32> {
+    if is_low(products) { bf16::product_bf16(a, b) } else { gemm::product(a, b) }
+}
+
+/// `out += a b`, or `out = a b` where `add` is false; `out` is row-major.
+pub(crate) fn product_into(a: Matrix, b: Matrix, out: &mut [f32], add: bool, products: Products) {
+    if is_low(products) { bf16::product_bf16_into(a, b, out, add) } else { gemm::product_into(a, b, out, add) }
+}
+
+fn is_low(products: Products) -> bool {
+    products == Products::Bf16 && bf16_support() != Bf16::None
+}
 
 /// Partial results of a reduction over a row: one AVX-512 register of f32.
 pub(crate) const LANES: usize = 16;

@@ -1,0 +1,86 @@
+//! Matrix products with bf16 operands and f32 sums, for processors with AMX tiles or AVX512-BF16.
+//!
+//! Operands are f32 views, rounded to the nearest bf16 (ties to even) while they are packed; a subnormal counts as
+//! zero, as both instructions have it. The order of a sum depends on the number of its terms alone, so a result has the
+//! same bits on any number of threads; the two instruction sets add in different orders.
+#![allow(unsafe_code)] // calls what needs the processor's instructions
+
+#[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod blocks;
+#[cfg(target_arch = "x86_64")]
+mod pack;
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod result;
+#[cfg(test)]
+mod tests;
+
+use std::mem::MaybeUninit;
+use std::sync::OnceLock;
+
+use super::{Matrix, unwritten};
+
+/// What this processor multiplies bf16 with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bf16 {
+    /// Tiles of 16 x 32, where the processor has them and the system allows their use.
+    Amx,
+    /// Dot products of pairs in vectors.
+    Avx512,
+    /// Nothing: products round their operands and take the f32 path, which costs more than f32 alone.
+    None,
+}
+
+/// What this processor and system have, asked once.
+pub(crate) fn bf16_support() -> Bf16 {
+    static FOUND: OnceLock<Bf16> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        #[cfg(target_arch = "x86_64")]
+        {
+            let vectors = pack::available();
+            if vectors && amx::available() {
+                return Bf16::Amx;
+            } else if vectors {
+                return Bf16::Avx512;
+            }
+        }
+        Bf16::None
+    })
+}
+
+/// `a b` in a new row-major buffer, both rounded to bf16.
+pub(crate) fn product_bf16(a: Matrix, b: Matrix) -> Vec<f32> {
+    product_with(bf16_support(), a, b)
+}
+
+/// `out += a b`, or `out = a b` where `add` is false; `out` is row-major, `a` and `b` are rounded to bf16.
+pub(crate) fn product_bf16_into(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
+    product_with_into(bf16_support(), a, b, out, add);
+}
+
+/// As [`product_bf16`] with instructions that this processor must have.
+fn product_with(instructions: Bf16, a: Matrix, b: Matrix) -> Vec<f32> {
+    #[cfg(target_arch = "x86_64")]
+    if instructions != Bf16::None {
+        // SAFETY: they were found, or a test chose a lesser path.
+        return unwritten(a.rows * b.columns, |out| unsafe { blocks::product(instructions, a, b, out, false) });
+    }
+    _ = instructions;
+    portable::product(a, b)
+}
+
+/// As [`product_bf16_into`] with instructions that this processor must have.
+fn product_with_into(instructions: Bf16, a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
+    #[cfg(target_arch = "x86_64")]
+    if instructions != Bf16::None {
+        let out: *mut [f32] = out;
+        // SAFETY: the same elements, of which only whole ones are written; the instructions as above.
+        return unsafe { blocks::product(instructions, a, b, &mut *(out as *mut [MaybeUninit<f32>]), add) };
+    }
+    _ = instructions;
+    portable::product_into(a, b, out, add);
+}

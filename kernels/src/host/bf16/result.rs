@@ -1,0 +1,160 @@
+//! What is written: a row-major result that threads fill in disjoint parts, 32 rows at a time.
+#![allow(unsafe_code)] // threads write to one buffer; stores past the cache
+
+use std::arch::x86_64::{
+    __mmask16, _mm_sfence, _mm512_loadu_ps, _mm512_mask_storeu_ps, _mm512_maskz_loadu_ps, _mm512_stream_ps,
+};
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+
+use super::Bf16;
+use super::pack::{LANES, Step};
+use super::{amx::Tiles, avx512};
+
+/// Panels whose products go through a strip: 32 rows of 1 KB.
+const PANELS: usize = 8;
+const WIDTH: usize = PANELS * LANES;
+
+/// The instructions of one task, set up on its thread.
+pub(super) enum Unit {
+    Tiles(Tiles),
+    Vectors,
+}
+
+impl Unit {
+    /// # Safety
+    /// The processor must have these instructions.
+    pub(super) unsafe fn new(instructions: Bf16) -> Self {
+        match instructions {
+            // SAFETY: as promised.
+            Bf16::Amx => Self::Tiles(unsafe { Tiles::new() }),
+            _ => Self::Vectors,
+        }
+    }
+
+    /// `c = a b` or `c += a b` for 32 rows of `a`, 32 columns of `b` and as many steps as there are.
+    ///
+    /// # Safety
+    /// `c` must have room for 32 rows of 32 elements `stride` apart, initialised if `add` is set.
+    unsafe fn multiply(&self, a: &[Step], b: &[Step], c: *mut f32, stride: usize, add: bool) {
+        assert!(a.len() == b.len() && !a.is_empty());
+        let (a, b, steps) = (a.as_ptr().cast(), b.as_ptr().cast(), a.len());
+        // SAFETY: the panels have `steps` steps each; `c` as promised; this exists only where the instructions do.
+        unsafe {
+            match self {
+                Self::Tiles(tiles) => tiles.multiply(a, b, steps, c, stride, add),
+                Self::Vectors => avx512::multiply(a, b, steps, c, stride, add),
+            }
+        }
+    }
+}
+
+/// A row-major result.
+#[derive(Clone, Copy)]
+pub(super) struct Out<'a> {
+    start: *mut f32,
+    rows: usize,
+    columns: usize,
+    buffer: PhantomData<&'a mut [MaybeUninit<f32>]>,
+}
+
+// SAFETY: the two functions that write leave it to their callers that no two threads write the same elements.
+unsafe impl Sync for Out<'_> {}
+
+impl<'a> Out<'a> {
+    /// The whole of a buffer.
+    pub(super) fn new(buffer: &'a mut [MaybeUninit<f32>], rows: usize, columns: usize) -> Self {
+        assert_eq!(buffer.len(), rows * columns, "the result of a product has another size than its buffer");
+        Self { start: buffer.as_mut_ptr().cast(), rows, columns, buffer: PhantomData }
+    }
+
+    /// Sets rows `row..row + 32` and the columns of `b`'s panels, of which `column` is the first, to the products of
+    /// panel `a`, or adds them to what is there; only as far as there are rows and columns.
+    ///
+    /// # Safety
+    /// No other thread may touch these elements meanwhile; they must be initialised if `add` is set.
+    pub(super) unsafe fn fill(&self, unit: &Unit, a: &[Step], b: &[Step], row: usize, column: usize, add: bool) {
+        for (panel, b) in b.chunks_exact(a.len()).enumerate() {
+            let column = column + panel * LANES;
+            let (height, width) = self.room(row, column, LANES);
+            // SAFETY: `row` and `column` lie within the result, and so do `height` rows of `width` elements from
+            // there; a whole tile goes straight there, a part of one by way of `edge`.
+            unsafe {
+                let corner = self.start.add(row * self.columns + column);
+                if (height, width) == (LANES, LANES) {
+                    unit.multiply(a, b, corner, self.columns, add);
+                    continue;
+                }
+                let mut edge = [0f32; LANES * LANES];
+                let line = |i: usize| corner.add(i * self.columns);
+                if add {
+                    for (i, edge) in edge.chunks_mut(LANES).take(height).enumerate() {
+                        line(i).copy_to_nonoverlapping(edge.as_mut_ptr(), width);
+                    }
+                }
+                unit.multiply(a, b, edge.as_mut_ptr(), LANES, add);
+                for (i, edge) in edge.chunks(LANES).take(height).enumerate() {
+                    line(i).copy_from_nonoverlapping(edge.as_ptr(), width);
+                }
+            }
+        }
+    }
+
+    /// As [`Self::fill`] without adding, and past the cache: a store that misses it reads the line first, so that a
+    /// large result costs twice its size.
+    ///
+    /// # Safety
+    /// As there; the processor must have AVX-512.
+    #[target_feature(enable = "avx512f")]
+    pub(super) unsafe fn stream(&self, unit: &Unit, a: &[Step], b: &[Step], row: usize, column: usize) {
+        #[repr(align(64))]
+        struct Strip([MaybeUninit<f32>; LANES * WIDTH]);
+        let mut strip = Strip([const { MaybeUninit::uninit() }; LANES * WIDTH]);
+        for (group, b) in b.chunks(PANELS * a.len()).enumerate() {
+            let start = strip.0.as_mut_ptr().cast::<f32>();
+            for (panel, b) in b.chunks_exact(a.len()).enumerate() {
+                // SAFETY: the strip has 32 rows of eight panels.
+                unsafe { unit.multiply(a, b, start.add(panel * LANES), WIDTH, false) };
+            }
+            let column = column + group * WIDTH;
+            let (height, width) = self.room(row, column, b.len() / a.len() * LANES);
+            for i in 0..height {
+                // SAFETY: the strip's row has been written as far as there are panels, and `room` has told how much
+                // of the result there is.
+                unsafe { stream(start.add(i * WIDTH), self.start.add((row + i) * self.columns + column), width) };
+            }
+        }
+        // What was streamed is visible before the thread's next store.
+        _mm_sfence();
+    }
+
+    /// How many rows, at most 32, and columns, at most `width`, there are from here on.
+    fn room(&self, row: usize, column: usize, width: usize) -> (usize, usize) {
+        assert!(row < self.rows && column < self.columns);
+        ((self.rows - row).min(LANES), (self.columns - column).min(width))
+    }
+}
+
+/// Copies `n` elements, whole lines past the cache.
+///
+/// # Safety
+/// `from` must have `n` initialised elements and `to` room for them.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn stream(from: *const f32, to: *mut f32, n: usize) {
+    // At most 15 elements, since a line has 16.
+    let part = |at: usize, n: usize| {
+        let mask = ((1u32 << n) - 1) as __mmask16;
+        // SAFETY: nothing outside the mask is touched.
+        unsafe { _mm512_mask_storeu_ps(to.add(at), mask, _mm512_maskz_loadu_ps(mask, from.add(at))) };
+    };
+    let head = to.align_offset(64).min(n);
+    part(0, head);
+    let mut at = head;
+    while at + 16 <= n {
+        // SAFETY: 16 elements from `at` on are within both, and `to` is at the start of a line.
+        unsafe { _mm512_stream_ps(to.add(at), _mm512_loadu_ps(from.add(at))) };
+        at += 16;
+    }
+    part(at, n - at);
+}
