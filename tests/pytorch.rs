@@ -16,7 +16,7 @@ use kiln::{
     device::DeviceSpec,
     model::{CnnConfig, GptConfig, Input, Model, ModelConfig},
     nn::{ModulePath, Tensors, load_tensors},
-    optim::{OptimConfig, ScheduleConfig, ScheduleKind},
+    optim::{OptimConfig, Scale, ScheduleConfig, ScheduleKind},
     task::{Targets, Task},
 };
 use safetensors::{Dtype, SafeTensors};
@@ -148,7 +148,8 @@ impl Case {
         let step = |step| {
             let loss = self.forward().1;
             let grads = GradientsParams::from_grads(loss.clone().backward(), &self.model);
-            self.model = optimizer.step(self.model.clone(), grads, config.schedule.factor(config.lr, step, 10));
+            let scale = Scale { rate: config.schedule.factor(config.lr, step, 10), grads: 1.0 };
+            self.model = optimizer.step(self.model.clone(), grads, scale, None);
             values(loss)[0]
         };
         (0..10).map(step).collect()

@@ -11,12 +11,14 @@ pub mod ceiling;
 mod cross_entropy;
 mod embedding;
 mod gelu;
+mod gradients;
 #[cfg(feature = "flex")]
 mod host;
 mod layer_norm;
 mod linear;
 mod linear_cross_entropy;
 mod memory;
+pub mod optimizer;
 mod precision;
 pub mod profile;
 
@@ -25,6 +27,7 @@ pub use ceiling::{Ceilings, ceilings};
 pub use cross_entropy::cross_entropy;
 pub use embedding::{embedding, tied, tied_embedding};
 pub use gelu::gelu;
+pub use gradients::{accumulate, norm};
 pub use layer_norm::layer_norm;
 pub use linear::{Activation, linear};
 pub use linear_cross_entropy::linear_cross_entropy;

@@ -38,6 +38,14 @@ impl Work {
     }
 }
 
+impl std::ops::Add for Work {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { flops: self.flops + other.flops, bytes: self.bytes + other.bytes }
+    }
+}
+
 /// What one op took in all since the profile began.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct OpTime {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::{
-    module::{Module, ModuleMapper, ModuleVisitor, Param},
+    module::{Module, ModuleMapper, Param},
     tensor::Tensor,
 };
 
@@ -16,7 +16,8 @@ use crate::{
     nn::{ModulePath, Tensors, misfit, mismatch},
 };
 
-/// `average = decay · average + (1 - decay) · weight` for every trainable parameter; the first update copies.
+/// `average = decay · average + (1 - decay) · weight` for every trainable parameter at every step of the optimizer;
+/// the first one copies.
 ///
 /// Frozen parameters and running buffers are not averaged: [`Ema::swapped`] leaves the model's own.
 #[derive(Debug)]
@@ -37,9 +38,32 @@ impl Ema {
         Self { decay, averages: BTreeMap::new() }
     }
 
-    /// Takes the weights of `model` in; call it after every optimizer step, with the model on its training device.
-    pub fn update<M: Module>(&mut self, model: &M) {
-        model.visit(&mut Update { ema: self, path: ModulePath::default() });
+    pub(super) fn decay(&self) -> f64 {
+        self.decay
+    }
+
+    /// The flat average of the parameter at `path`, which the step takes out, moves and [puts back](Ema::put).
+    pub(super) fn take(&mut self, path: &str) -> Option<Tensor<1>> {
+        self.averages.remove(path).map(|average| average.value)
+    }
+
+    pub(super) fn put(&mut self, path: String, shape: Vec<usize>, value: Tensor<1>) {
+        self.averages.insert(path, Average { shape, value });
+    }
+
+    /// Takes in a parameter that had no gradient and did not move.
+    pub(super) fn follow<const D: usize>(&mut self, path: String, param: &Param<Tensor<D>>) {
+        if !param.is_require_grad() {
+            return;
+        }
+        let value = param.val();
+        let shape = value.shape().to_vec();
+        let value = flat::flattened(value);
+        let value = match self.take(&path) {
+            Some(average) => average.mul_scalar(self.decay).add(value.mul_scalar(1.0 - self.decay)),
+            None => value,
+        };
+        self.put(path, shape, value);
     }
 
     /// `model` with the averages as its weights, still on its device and side of autodiff.
@@ -87,36 +111,6 @@ impl Ema {
         }
         self.averages = averages;
         Ok(())
-    }
-}
-
-struct Update<'a> {
-    ema: &'a mut Ema,
-    path: ModulePath,
-}
-
-impl ModuleVisitor for Update<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _name: &str, container: &str) {
-        self.path.exit(container);
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if !param.is_require_grad() {
-            return;
-        }
-        let (path, decay) = (self.path.dotted(), self.ema.decay);
-        let value = param.val();
-        let shape = value.shape().to_vec();
-        let value = flat::flattened(value);
-        let value = match self.ema.averages.remove(&path) {
-            Some(average) => average.value.mul_scalar(decay).add(value.mul_scalar(1.0 - decay)),
-            None => value,
-        };
-        self.ema.averages.insert(path, Average { shape, value });
     }
 }
 

@@ -7,13 +7,13 @@ mod flat;
 mod grads;
 mod group;
 mod optimizer;
-mod rule;
 mod schedule;
+mod taken;
 
 #[cfg(test)]
 mod tests;
 
 pub use config::{OptimConfig, OptimKind, ScheduleConfig, ScheduleKind};
 pub use ema::Ema;
-pub use grads::{Accumulator, clip_factor, global_norm, scale_grads};
-pub use optimizer::Optimizer;
+pub use grads::{Accumulator, clip_factor, global_norm};
+pub use optimizer::{Optimizer, Scale};

@@ -3,24 +3,34 @@
 use std::collections::BTreeMap;
 
 use burn::{
-    module::{Module, ModuleMapper, Param},
+    module::Module,
     optim::GradientsParams,
     tensor::{Tensor, TensorData},
 };
+use kiln_kernels::optimizer as kernel;
 
 use super::{
-    OptimConfig,
-    flat::{self, Known, Leaf},
+    Ema, OptimConfig, OptimKind,
+    flat::{self, Known},
     group::{Group, Rule},
-    rule,
+    taken::{PutBack, Take, Taken},
 };
 use crate::{
     error::{Error, Result},
-    nn::{ModulePath, Tensors, misfit, mismatch},
+    nn::{Tensors, misfit, mismatch},
 };
 
 /// The name under which the number of updates is saved, as one `i64`.
 const UPDATES: &str = "__updates";
+
+/// What a step multiplies by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    /// The learning rates, `lr` and `muon_lr`: the schedule's factor.
+    pub rate: f64,
+    /// The gradients: the clip's factor.
+    pub grads: f64,
+}
 
 /// An update rule's numbers and what it remembers of every parameter.
 ///
@@ -49,12 +59,59 @@ impl OptimConfig {
 }
 
 impl Optimizer {
-    /// Moves every parameter of `model` that has a gradient once, at the rate `lr · scale` (Muon: `muon_lr · scale`).
+    /// Moves every parameter of `model` that has a gradient once, then takes the model into `ema`.
     ///
-    /// `scale` is the schedule's factor. Nothing waits for the device.
-    pub fn step<M: Module>(&mut self, model: M, grads: GradientsParams, scale: f64) -> M {
+    /// Nothing waits for the device. On the CPU this is one pass over memory, in place; a second handle on a parameter
+    /// or its gradient, such as a clone of the model, costs a copy.
+    pub fn step<M: Module>(&mut self, model: M, grads: GradientsParams, scale: Scale, mut ema: Option<&mut Ema>) -> M {
         self.updates += 1;
-        model.map(&mut Step { optimizer: self, path: ModulePath::default(), grads, scale })
+        let keep = ema.as_ref().map_or(0.0, |ema| ema.decay());
+        let (model, taken, updates) = Take::all(model, grads, self, ema.as_deref_mut(), scale.rate);
+        let mut moved = BTreeMap::new();
+        for (taken, updated) in taken.into_iter().zip(kernel::update(updates, scale.grads, keep)) {
+            let Taken { path, shape, rule, leaf } = taken;
+            if let Some(ema) = &mut ema {
+                let average = updated.average.unwrap_or_else(|| updated.value.clone());
+                ema.put(path.clone(), shape.clone(), average);
+            }
+            self.states.insert(path.clone(), State { shape: shape.clone(), rule, slots: updated.slots });
+            moved.insert(path, (leaf, shape, updated.value));
+        }
+        PutBack::all(model, moved)
+    }
+
+    /// The kind of update rule.
+    pub(super) fn kind(&self) -> OptimKind {
+        self.config.kind
+    }
+
+    /// How the flat parameter `p` at `path` moves at `scale` times its rate, with what was remembered of it.
+    pub(super) fn rule(
+        &mut self,
+        path: &str,
+        p: &Tensor<1>,
+        shape: &[usize],
+        group: Group,
+        scale: f64,
+    ) -> kernel::Rule {
+        let Self { config, updates, states } = self;
+        let (rate, decay) = (config.lr * scale, if group.decays { config.weight_decay } else { 0.0 });
+        let momentum = kernel::Momentum { rate, decay, momentum: config.momentum, nesterov: config.nesterov };
+        let mut slots = states.remove(path).map(|state| state.slots).unwrap_or_default().into_iter();
+        let mut slot = || slots.next().unwrap_or_else(|| p.zeros_like());
+        match group.rule {
+            Rule::Adamw => {
+                let step = kernel::Adamw { rate, decay, betas: config.betas, eps: config.eps, update: *updates };
+                kernel::Rule::Adamw(step, [slot(), slot()])
+            }
+            Rule::Lion => kernel::Rule::Lion(kernel::Lion { rate, decay, betas: config.betas }, slot()),
+            Rule::Muon => {
+                let step = kernel::Momentum { rate: config.muon_lr * scale, ..momentum };
+                kernel::Rule::Muon(step, kernel::Fold::new(shape), slot())
+            }
+            Rule::Sgd if config.momentum == 0.0 => kernel::Rule::Sgd(momentum, None),
+            Rule::Sgd => kernel::Rule::Sgd(momentum, Some(slot())),
+        }
     }
 
     /// Updates made so far.
@@ -153,75 +210,4 @@ impl Optimizer {
 fn count_of(data: &TensorData) -> Option<u64> {
     let values = data.as_slice::<i64>().ok()?;
     <[i64; 1]>::try_from(values).ok().and_then(|[count]| u64::try_from(count).ok())
-}
-
-struct Step<'a> {
-    optimizer: &'a mut Optimizer,
-    path: ModulePath,
-    grads: GradientsParams,
-    scale: f64,
-}
-
-impl ModuleMapper for Step<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _name: &str, container: &str) {
-        self.path.exit(container);
-    }
-
-    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let Some(grad) = self.grads.remove::<D>(param.id) else { return param };
-        let (id, value, mapper) = param.consume();
-        let leaf = Leaf::of(&value);
-        let shape = value.shape();
-        let grad = if grad.dtype() == value.dtype() { grad } else { grad.cast(value.dtype()) };
-        let group = Group::of(self.optimizer.config.kind, &self.path, D);
-        let path = self.path.dotted();
-        let value = self.update(path, flat::flattened(value), flat::flattened(grad), &shape.to_vec(), group);
-        Param::from_mapped_value(id, leaf.restore(value.reshape(shape)), mapper)
-    }
-}
-
-impl Step<'_> {
-    /// The parameter at `path` (`[n]`) after this step.
-    fn update(&mut self, path: String, p: Tensor<1>, g: Tensor<1>, shape: &[usize], group: Group) -> Tensor<1> {
-        let Optimizer { config, updates, states } = &mut *self.optimizer;
-        let fresh = || State::fresh(&p, shape, group.rule, config.momentum);
-        let state = states.remove(&path).unwrap_or_else(fresh);
-        let (rate, decay) = (config.lr * self.scale, if group.decays { config.weight_decay } else { 0.0 });
-        let momentum = rule::Momentum { rate, decay, momentum: config.momentum, nesterov: config.nesterov };
-        let mut slots = state.slots.into_iter();
-        let (p, slots) = match (group.rule, slots.next(), slots.next()) {
-            (Rule::Adamw, Some(m), Some(v)) => {
-                let step = rule::Adamw { rate, decay, betas: config.betas, eps: config.eps, update: *updates };
-                let (p, moments) = rule::adamw(p, g, [m, v], step);
-                (p, Vec::from(moments))
-            }
-            (Rule::Lion, Some(m), _) => {
-                let (p, m) = rule::lion(p, g, m, rate, decay, config.betas);
-                (p, vec![m])
-            }
-            (Rule::Muon, Some(m), _) => {
-                let step = rule::Momentum { rate: config.muon_lr * self.scale, ..momentum };
-                let (p, m) = rule::muon(p, g, m, shape, step);
-                (p, vec![m])
-            }
-            (_, buffer, _) => {
-                let (p, buffer) = rule::sgd(p, g, buffer, momentum);
-                (p, buffer.into_iter().collect())
-            }
-        };
-        states.insert(path, State { shape: state.shape, rule: group.rule, slots });
-        p
-    }
-}
-
-impl State {
-    /// Zeros beside the flat parameter `p`.
-    fn fresh(p: &Tensor<1>, shape: &[usize], rule: Rule, momentum: f64) -> Self {
-        let slots = rule.slots(momentum).iter().map(|_| p.zeros_like()).collect();
-        Self { shape: shape.to_vec(), rule, slots }
-    }
 }

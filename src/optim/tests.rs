@@ -123,6 +123,10 @@ fn runs() -> Vec<(&'static str, OptimConfig)> {
     ]
 }
 
+fn at(rate: f64) -> Scale {
+    Scale { rate, grads: 1.0 }
+}
+
 const FACTORS: [f64; 5] = [0.25, 0.75, 1.0, 0.7, 0.1];
 
 /// `model` after the fixture's steps `range` of `run`.
@@ -135,7 +139,7 @@ fn stepped(
 ) -> Net {
     for step in range {
         let grads = gradients(&model, &below(file, &format!("{run}/grad/{step}")));
-        model = optimizer.step(model, grads, FACTORS[step]);
+        model = optimizer.step(model, grads, at(FACTORS[step]), None);
     }
     model
 }
@@ -235,7 +239,7 @@ fn only_parameters_with_gradients_move() {
     let mut optimizer = OptimConfig::default().init();
     let found = grads(&model);
     let statistics = tensors_of(&model).unwrap();
-    let model = optimizer.step(model, found, 1.0);
+    let model = optimizer.step(model, found, at(1.0), None);
     let after = tensors_of(&model).unwrap();
     for name in ["frozen.weight", "frozen.bias"] {
         assert_eq!(before[name], after[name], "{name}");
@@ -250,7 +254,7 @@ fn only_parameters_with_gradients_move() {
     assert!(names.iter().all(|n| !n.starts_with("frozen") && !n.contains("running")), "{names:?}");
     assert!(!model.frozen.weight.is_require_grad() && model.dense.weight.is_require_grad());
     // The checkpointing strategy is still the inputs', or this would panic.
-    let _ = optimizer.step(model.clone(), grads(&model), 1.0);
+    let _ = optimizer.step(model.clone(), grads(&model), at(1.0), None);
 }
 
 #[test]
@@ -289,7 +293,12 @@ fn norm_clip_and_accumulation() {
     assert_eq!(norm(&GradientsParams::new()), 0.0);
 
     let factor = clip_factor(f64::from(found), 0.25);
-    let clipped = norm(&scale_grads(&model, gradients(&model, &a), factor));
+    // From zero at rate 1, plain descent takes the parameters to minus the clipped gradients.
+    let plain =
+        OptimConfig { kind: OptimKind::Sgd, lr: 1.0, weight_decay: 0.0, momentum: 0.0, ..OptimConfig::default() };
+    let scale = Scale { rate: 1.0, grads: factor };
+    let moved = plain.init().step(model.clone(), gradients(&model, &a), scale, None);
+    let clipped = squares(&tensors_of(&moved).unwrap());
     assert!((clipped - 0.25).abs() < 1e-5, "{clipped}");
     assert_eq!(clip_factor(0.5, 1.0), 1.0);
     assert_eq!(clip_factor(7.0, 0.0), 1.0);
@@ -325,8 +334,11 @@ fn the_average_follows_swaps_and_is_restored() {
     };
     let mut ema = Ema::new(0.75);
     assert!(ema.tensors().unwrap().is_empty());
+    let follow = |ema: &mut Ema, model: One| {
+        OptimConfig::default().init().step(model, GradientsParams::new(), at(1.0), Some(ema));
+    };
     for w in [4.0, 8.0, 0.0] {
-        ema.update(&one(w));
+        follow(&mut ema, one(w));
     }
     // 4; 0.75·4 + 0.25·8 = 5; 0.75·5 = 3.75.
     let model = one(1.0);
@@ -341,8 +353,8 @@ fn the_average_follows_swaps_and_is_restored() {
 
     let mut other = Ema::new(0.75);
     other.restore(tensors.clone(), &one(0.0)).unwrap();
-    other.update(&one(0.3));
-    ema.update(&one(0.3));
+    follow(&mut other, one(0.3));
+    follow(&mut ema, one(0.3));
     assert_eq!(hash_of(&other.tensors().unwrap()), hash_of(&ema.tensors().unwrap()));
 
     let mut wrong = tensors;
@@ -352,6 +364,33 @@ fn the_average_follows_swaps_and_is_restored() {
     let error = other.restore(wrong, &one(0.0)).unwrap_err().to_string();
     for part in ["(3 mismatches)", "`weight` is missing", "`bias` is not in the model", "`norm.beta` has shape [3]"] {
         assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn the_average_follows_what_moves() {
+    let bytes = fixture();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    for (run, config) in runs() {
+        let mut model = load_tensors(net(&Device::flex().autodiff()), &below(&file, "start")).unwrap();
+        let (mut optimizer, mut ema) = (config.init(), Ema::new(0.75));
+        let mut right: Option<Tensors> = None;
+        for (step, factor) in FACTORS.into_iter().enumerate() {
+            let grads = gradients(&model, &below(&file, &format!("{run}/grad/{step}")));
+            model = optimizer.step(model, grads, at(factor), Some(&mut ema));
+            let now = tensors_of(&model).unwrap();
+            let blend = |(name, old): (String, TensorData)| {
+                let pairs = old.as_slice::<f32>().unwrap().iter().zip(now[&name].as_slice::<f32>().unwrap());
+                let values: Vec<f32> = pairs.map(|(old, new)| old * 0.75 + new * 0.25).collect();
+                let shape = old.shape().to_vec();
+                (name, TensorData::new(values, shape))
+            };
+            right = Some(match right {
+                Some(right) => right.into_iter().map(blend).collect(),
+                None => now,
+            });
+        }
+        assert_eq!(hash_of(&ema.tensors().unwrap()), hash_of(&right.unwrap()), "{run}");
     }
 }
 

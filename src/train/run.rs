@@ -15,7 +15,7 @@ use crate::{
     eval::{self, Pass},
     model::Model,
     nn,
-    optim::{Ema, OptimConfig, Optimizer, clip_factor, global_norm, scale_grads},
+    optim::{Ema, OptimConfig, Optimizer, Scale, clip_factor, global_norm},
     task::Report,
     track::atomic,
 };
@@ -160,15 +160,12 @@ impl Run {
         self.guard.judge(&self.setup.plan.guard, report.step, report.loss, report.norm)
     }
 
-    /// Moves the weights.
+    /// Moves the weights, and their average with them.
     pub fn apply(mut self, grads: GradientsParams, report: &StepReport) -> Self {
         let optim = &self.setup.plan.optim;
-        let grads = scale_grads(&self.model, grads, clip_factor(report.norm, optim.clip));
-        let factor = optim.schedule.factor(optim.lr, report.step, self.steps);
-        self.model = self.optimizer.step(self.model, grads, factor);
-        if let Some(ema) = &mut self.ema {
-            ema.update(&self.model);
-        }
+        let rate = optim.schedule.factor(optim.lr, report.step, self.steps);
+        let scale = Scale { rate, grads: clip_factor(report.norm, optim.clip) };
+        self.model = self.optimizer.step(self.model, grads, scale, self.ema.as_mut());
         self
     }
 

@@ -5,6 +5,7 @@
 
 mod bf16;
 mod gemm;
+mod pass;
 
 use std::mem::MaybeUninit;
 
@@ -16,6 +17,7 @@ use crate::precision::Products;
 
 pub(crate) use bf16::{Bf16, bf16_support};
 pub(crate) use gemm::{HostMatrix, Matrix, matrix, product_here};
+pub(crate) use pass::{PASS, flex, owned, plain, region};
 
 /// `a b` in a new row-major buffer.
 pub(crate) fn product(a: Matrix, b: Matrix, products: Products) -> Vec<f32> {
