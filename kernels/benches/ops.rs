@@ -8,9 +8,15 @@ use burn::tensor::{
     Device, Distribution, Int, Tensor,
     activation::{gelu_approximate, log_softmax},
 };
-use kiln_kernels::{cross_entropy, gelu, layer_norm};
+use kiln_kernels::{
+    accumulate, cross_entropy, gelu, layer_norm, norm,
+    optimizer::{Adamw, Fold, Momentum, Rule, Update, update},
+};
 
 fn main() {
+    kiln_kernels::keep_freed_pages();
+    optimizer();
+    muon();
     let device = Device::flex().autodiff();
     for (rows, classes) in [(768, 65), (256, 50_257)] {
         let logits = Tensor::<2>::random([rows, classes], Distribution::Normal(0.0, 1.0), &device).detach();
@@ -47,6 +53,93 @@ fn main() {
         });
         report(&format!("  burn's gelu_approximate {rows} x {width}"), bytes * 5, || {
             gelu_approximate(x.clone().require_grad()).sum().backward();
+        });
+    }
+}
+
+/// The parameters of a GPT: its embedding, and what each of its blocks has.
+fn gpt(layers: usize, width: usize, vocabulary: usize) -> Vec<usize> {
+    let matrices = [3, 1, 4, 4].map(|times| times * width * width);
+    let block = [matrices.as_slice(), &[width, 3 * width, width, width, width, 4 * width, width, width]].concat();
+    [vec![vocabulary * width], block.repeat(layers), vec![width, width]].concat()
+}
+
+/// What follows the backward, over all parameters of a model.
+fn optimizer() {
+    for (name, sizes) in [("0.8M", gpt(4, 128, 65)), ("124M", gpt(12, 768, 50_257))] {
+        let elements: usize = sizes.iter().sum();
+        let fill = |value: f64| -> Vec<Tensor<1>> {
+            let device = Device::flex();
+            sizes.iter().map(|n| Tensor::zeros([*n], &device).add_scalar(value)).collect()
+        };
+        let (grads, mut state) = (fill(0.1), [fill(0.5), fill(0.0), fill(0.0)]);
+        let step = Adamw { rate: 1e-3, decay: 0.1, betas: [0.9, 0.95], eps: 1e-8, update: 1 };
+        report(&format!("adamw, {name} in {} tensors", sizes.len()), 28 * elements, || {
+            let [values, first, second] = std::mem::take(&mut state);
+            let moments = first.into_iter().zip(second).map(|(m, v)| Rule::Adamw(step, [m, v]));
+            let updates = values.into_iter().zip(&grads).zip(moments);
+            let updates =
+                updates.map(|((value, grad), rule)| Update { value, grad: grad.clone(), rule, average: None });
+            for mut after in update(updates.collect(), 0.5, 0.0) {
+                state[2].extend(after.slots.pop());
+                state[1].extend(after.slots.pop());
+                state[0].push(after.value);
+            }
+        });
+        report(&format!("  composed, {name}"), 28 * elements, || {
+            for (i, g) in grads.iter().enumerate() {
+                let g = g.clone().mul_scalar(0.5);
+                let [p, m, v] = state.each_ref().map(|all| all[i].clone());
+                let m = m.mul_scalar(0.9).add(g.clone().mul_scalar(0.1));
+                let v = v.mul_scalar(0.95).add(g.square().mul_scalar(0.05));
+                let change = m.clone().div(v.clone().sqrt().add_scalar(1e-8)).mul_scalar(1e-3);
+                let p = p.mul_scalar(0.9999).sub(change);
+                for (old, new) in state.iter_mut().zip([p, m, v]) {
+                    old[i] = new;
+                }
+            }
+        });
+        let rows: Vec<Tensor<2>> = grads.iter().map(|grad| grad.clone().unsqueeze()).collect();
+        report(&format!("norm, {name}"), 4 * elements, || drop(norm(rows.clone())));
+        report(&format!("  composed, {name}"), 4 * elements, || {
+            let squares = rows.iter().map(|grad| grad.clone().square().sum_dim(1).sum());
+            let _ = squares.reduce(Tensor::add).map(Tensor::sqrt);
+        });
+        let mut sums = fill(0.0);
+        report(&format!("accumulate, {name}"), 12 * elements, || {
+            sums = accumulate(std::mem::take(&mut sums), grads.clone());
+        });
+        report(&format!("  composed, {name}"), 12 * elements, || {
+            let pairs = std::mem::take(&mut sums).into_iter().zip(&grads);
+            sums = pairs.map(|(sum, grad)| sum.add(grad.clone())).collect();
+        });
+    }
+}
+
+/// One hidden matrix of a GPT-2.
+fn muon() {
+    let device = Device::flex();
+    for [rows, columns] in [[768, 768], [768, 3072], [3072, 768]] {
+        let [value, grad, m] =
+            [1.0, 2.0, 3.0].map(|std| Tensor::<1>::random([rows * columns], Distribution::Normal(0.0, std), &device));
+        let step = Momentum { rate: 1e-2, decay: 0.1, momentum: 0.95, nesterov: true };
+        let bytes = 20 * rows * columns;
+        report(&format!("muon {rows} x {columns}"), bytes, || {
+            let rule = Rule::Muon(step, Fold::new(&[rows, columns]), m.clone());
+            drop(update(vec![Update { value: value.clone(), grad: grad.clone(), rule, average: None }], 1.0, 0.0));
+        });
+        report(&format!("  composed {rows} x {columns}"), bytes, || {
+            let m = m.clone().mul_scalar(0.95).add(grad.clone().mul_scalar(0.05));
+            let x = grad.clone().mul_scalar(0.05).add(m.mul_scalar(0.95)).reshape([rows, columns]);
+            let x = if rows > columns { x.transpose() } else { x };
+            let mut x = x.clone().div(x.square().sum_dim(1).sum_dim(0).sqrt());
+            for _ in 0..5 {
+                let gram = x.clone().matmul(x.clone().transpose());
+                let mix = gram.clone().matmul(gram.clone()).mul_scalar(2.0315).sub(gram.mul_scalar(4.775));
+                x = mix.matmul(x.clone()).add(x.mul_scalar(3.4445));
+            }
+            let x = if rows > columns { x.transpose() } else { x };
+            let _ = value.clone().mul_scalar(0.999).sub(x.reshape([rows * columns]).mul_scalar(0.01));
         });
     }
 }
