@@ -14,7 +14,7 @@ use burn::{
 use kiln::{
     data::{InputSchema, Schema, TargetSchema, TaskKind},
     device::DeviceSpec,
-    model::{CnnConfig, GptConfig, Input, Model, ModelConfig},
+    model::{CnnConfig, GptConfig, Input, Model, ModelConfig, Outputs},
     nn::{ModulePath, Tensors, load_tensors},
     optim::{OptimConfig, Scale, ScheduleConfig, ScheduleKind},
     task::{Targets, Task},
@@ -105,7 +105,7 @@ impl Case {
         let logits = self.model.forward(self.input.clone(), FloatDType::F32);
         let targets = Targets::Classes(Tensor::from_data(self.targets.clone(), &self.device));
         let count = self.targets.shape()[0] as f64;
-        (logits.clone(), self.task.loss(logits, targets) / count)
+        (logits.clone(), self.task.loss(Outputs::Logits(logits), targets, 1.0 / count))
     }
 
     fn agrees(mut self) {
