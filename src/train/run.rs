@@ -165,7 +165,9 @@ impl Run {
         let optim = &self.setup.plan.optim;
         let rate = optim.schedule.factor(optim.lr, report.step, self.steps);
         let scale = Scale { rate, grads: clip_factor(report.norm, optim.clip) };
-        self.model = self.optimizer.step(self.model, grads, scale, self.ema.as_mut());
+        let (model, optimizer, ema) = (self.model, &mut self.optimizer, self.ema.as_mut());
+        // Muon's orthogonalisation multiplies matrices too.
+        self.model = self.setup.compute.scope(|| optimizer.step(model, grads, scale, ema));
         self
     }
 
