@@ -9,8 +9,9 @@ use burn::tensor::{
     activation::{gelu_approximate, log_softmax},
 };
 use kiln_kernels::{
-    accumulate, cross_entropy, gelu, layer_norm, norm,
+    Products, accumulate, cross_entropy, gelu, layer_norm, norm,
     optimizer::{Adamw, Fold, Momentum, Rule, Update, update},
+    with_products,
 };
 
 fn main() {
@@ -124,10 +125,13 @@ fn muon() {
             [1.0, 2.0, 3.0].map(|std| Tensor::<1>::random([rows * columns], Distribution::Normal(0.0, std), &device));
         let step = Momentum { rate: 1e-2, decay: 0.1, momentum: 0.95, nesterov: true };
         let bytes = 20 * rows * columns;
-        report(&format!("muon {rows} x {columns}"), bytes, || {
-            let rule = Rule::Muon(step, Fold::new(&[rows, columns]), m.clone());
-            drop(update(vec![Update { value: value.clone(), grad: grad.clone(), rule, average: None }], 1.0, 0.0));
-        });
+        for products in [Products::F32, Products::Bf16] {
+            report(&format!("muon {rows} x {columns}, {products:?}"), bytes, || {
+                let rule = Rule::Muon(step, Fold::new(&[rows, columns]), m.clone());
+                let updates = vec![Update { value: value.clone(), grad: grad.clone(), rule, average: None }];
+                with_products(products, || drop(update(updates, 1.0, 0.0)));
+            });
+        }
         report(&format!("  composed {rows} x {columns}"), bytes, || {
             let m = m.clone().mul_scalar(0.95).add(grad.clone().mul_scalar(0.05));
             let x = grad.clone().mul_scalar(0.05).add(m.mul_scalar(0.95)).reshape([rows, columns]);

@@ -39,7 +39,6 @@ pub(super) fn orthogonalised_here(x: &[f32], rows: usize, columns: usize) -> Vec
         precision::products,
     };
     let [a, b, c] = COEFFICIENTS.map(|coefficient| coefficient as f32);
-    let scaled = |values: &[f32], by: f32| values.iter().map(|x| x * by).collect::<Vec<f32>>();
     let (wide, small) = (rows <= columns, rows.min(columns));
     let mut x = scaled(x, (1.0 / (crate::gradients::length(x) + TINY)) as f32);
     for _ in 0..ITERATIONS {
@@ -57,4 +56,17 @@ pub(super) fn orthogonalised_here(x: &[f32], rows: usize, columns: usize) -> Vec
         x = next;
     }
     x
+}
+
+#[cfg(feature = "flex")]
+fn scaled(values: &[f32], by: f32) -> Vec<f32> {
+    use crate::host::{PASS, region, unwritten};
+    unwritten(values.len(), |out| {
+        let chunks = out.chunks_mut(PASS).zip(values.chunks(PASS)).collect();
+        region(chunks, values.len(), |(out, values)| {
+            for (out, x) in out.iter_mut().zip(values) {
+                out.write(x * by);
+            }
+        });
+    })
 }
