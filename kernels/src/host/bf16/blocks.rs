@@ -19,8 +19,8 @@ use super::{Bf16, Matrix};
 const STEPS: usize = 32;
 /// Steps of the operand packed whole that there are at a time: 4 MB.
 const WHOLE: usize = 2048;
-/// Panels of a block: 512 KB at most, for the cache of a core that two threads share.
-const PANELS: usize = 8;
+/// Panels of a block, 64 KB each: rows of 2 KB of a row-major operand in one go.
+const PANELS: usize = 16;
 /// Threads cost some microseconds to wake: not for a product that takes less.
 const WORTH_IT: usize = 1 << 20;
 /// A result of more bytes is no longer in the cache when it is read.
@@ -101,9 +101,9 @@ impl Product<'_> {
             shared.push((part.clone(), &*here));
             rest = after;
         }
-        // Blocks for each thread to even out, of panels that fit its cache.
+        // As many for each thread.
         let cut = self.cut.lanes.div_ceil(LANES);
-        let panels = cut.div_ceil(4 * self.threads).clamp(1, PANELS);
+        let panels = cut.div_ceil(cut.div_ceil(PANELS).next_multiple_of(self.threads));
         let blocks = (0..cut).step_by(panels).map(|first| first..cut.min(first + panels));
         self.each(blocks.collect(), |block| self.block(&shared, block));
     }
