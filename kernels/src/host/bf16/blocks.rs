@@ -89,12 +89,12 @@ impl Product<'_> {
 
     /// The products of a few blocks of terms.
     fn group(&self, parts: &[Range<usize>], panels: usize, buffer: &mut Vec<Step>) {
-        let steps = parts.iter().map(|part| steps(part)).sum::<usize>();
+        let steps = parts.iter().map(steps_of).sum::<usize>();
         let mut rest = room(buffer, panels * steps);
         let mut shared = Vec::with_capacity(parts.len());
         for part in parts {
-            let (here, after) = rest.split_at_mut(panels * self::steps(part));
-            self.each(here.chunks_mut(self::steps(part)).enumerate().collect(), |(panel, out)| {
+            let (here, after) = rest.split_at_mut(panels * steps_of(part));
+            self.each(here.chunks_mut(steps_of(part)).enumerate().collect(), |(panel, out)| {
                 // SAFETY: the processor has the instructions: see `product`.
                 unsafe { self.whole.pack(panel, part.clone(), out) }
             });
@@ -122,7 +122,7 @@ impl Product<'_> {
         let unit = unsafe { Unit::new(self.instructions) };
         let mut buffer = OWN_BUFFER.take();
         for (part, whole) in shared {
-            let steps = steps(part);
+            let steps = steps_of(part);
             let own = room(&mut buffer, panels.len() * steps);
             // SAFETY: the processor has the instructions: see `product`.
             unsafe { self.cut.pack(panels.start, part.clone(), own) };
@@ -147,7 +147,7 @@ impl Product<'_> {
 }
 
 /// How many steps a block of terms has; the last is filled up with zeros.
-fn steps(terms: &Range<usize>) -> usize {
+fn steps_of(terms: &Range<usize>) -> usize {
     terms.len().div_ceil(TERMS)
 }
 
