@@ -19,8 +19,8 @@ use super::{Bf16, Matrix};
 const STEPS: usize = 32;
 /// Steps of the operand packed whole that there are at a time: 4 MB.
 const WHOLE: usize = 2048;
-/// Panels of a block: 512 KB at most, for the cache of a core that two threads share.
-const PANELS: usize = 8;
+/// Panels of a block, 64 KB each: rows of 2 KB of a row-major operand in one go.
+const PANELS: usize = 16;
 /// Threads cost some microseconds to wake: not for a product that takes less.
 const WORTH_IT: usize = 1 << 20;
 /// A result of more bytes is no longer in the cache when it is read.
@@ -89,21 +89,21 @@ impl Product<'_> {
 
     /// The products of a few blocks of terms.
     fn group(&self, parts: &[Range<usize>], panels: usize, buffer: &mut Vec<Step>) {
-        let steps = parts.iter().map(|part| steps(part)).sum::<usize>();
+        let steps = parts.iter().map(steps_of).sum::<usize>();
         let mut rest = room(buffer, panels * steps);
         let mut shared = Vec::with_capacity(parts.len());
         for part in parts {
-            let (here, after) = rest.split_at_mut(panels * self::steps(part));
-            self.each(here.chunks_mut(self::steps(part)).enumerate().collect(), |(panel, out)| {
+            let (here, after) = rest.split_at_mut(panels * steps_of(part));
+            self.each(here.chunks_mut(steps_of(part)).enumerate().collect(), |(panel, out)| {
                 // SAFETY: the processor has the instructions: see `product`.
                 unsafe { self.whole.pack(panel, part.clone(), out) }
             });
             shared.push((part.clone(), &*here));
             rest = after;
         }
-        // Blocks for each thread to even out, of panels that fit its cache.
+        // As many for each thread.
         let cut = self.cut.lanes.div_ceil(LANES);
-        let panels = cut.div_ceil(4 * self.threads).clamp(1, PANELS);
+        let panels = cut.div_ceil(cut.div_ceil(PANELS).next_multiple_of(self.threads));
         let blocks = (0..cut).step_by(panels).map(|first| first..cut.min(first + panels));
         self.each(blocks.collect(), |block| self.block(&shared, block));
     }
@@ -122,7 +122,7 @@ impl Product<'_> {
         let unit = unsafe { Unit::new(self.instructions) };
         let mut buffer = OWN_BUFFER.take();
         for (part, whole) in shared {
-            let steps = steps(part);
+            let steps = steps_of(part);
             let own = room(&mut buffer, panels.len() * steps);
             // SAFETY: the processor has the instructions: see `product`.
             unsafe { self.cut.pack(panels.start, part.clone(), own) };
@@ -147,7 +147,7 @@ impl Product<'_> {
 }
 
 /// How many steps a block of terms has; the last is filled up with zeros.
-fn steps(terms: &Range<usize>) -> usize {
+fn steps_of(terms: &Range<usize>) -> usize {
     terms.len().div_ceil(TERMS)
 }
 

@@ -17,12 +17,12 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod result;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
-use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 
-use super::{Matrix, unwritten};
+use super::Matrix;
 
 /// What this processor multiplies bf16 with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ fn product_with(instructions: Bf16, a: Matrix, b: Matrix) -> Vec<f32> {
     #[cfg(target_arch = "x86_64")]
     if instructions != Bf16::None {
         // SAFETY: they were found, or a test chose a lesser path.
-        return unwritten(a.rows * b.columns, |out| unsafe { blocks::product(instructions, a, b, out, false) });
+        return super::unwritten(a.rows * b.columns, |out| unsafe { blocks::product(instructions, a, b, out, false) });
     }
     _ = instructions;
     portable::product(a, b)
@@ -77,9 +77,9 @@ fn product_with(instructions: Bf16, a: Matrix, b: Matrix) -> Vec<f32> {
 fn product_with_into(instructions: Bf16, a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
     #[cfg(target_arch = "x86_64")]
     if instructions != Bf16::None {
-        let out: *mut [f32] = out;
+        let out: *mut [std::mem::MaybeUninit<f32>] = out as *mut [f32] as _;
         // SAFETY: the same elements, of which only whole ones are written; the instructions as above.
-        return unsafe { blocks::product(instructions, a, b, &mut *(out as *mut [MaybeUninit<f32>]), add) };
+        return unsafe { blocks::product(instructions, a, b, &mut *out, add) };
     }
     _ = instructions;
     portable::product_into(a, b, out, add);

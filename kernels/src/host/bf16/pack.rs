@@ -134,12 +134,15 @@ unsafe fn along_lanes(start: *const f32, stride: usize, lanes: usize, terms: usi
     for (i, beside) in beside.iter_mut().enumerate() {
         *beside = (i / 2 + i % 2 * 16) as u16;
     }
-    // SAFETY: `beside` has 64 bytes; a masked load reads nothing outside its mask.
+    // SAFETY: `beside` has 64 bytes; a prefetch may name any address; a masked load reads nothing outside its mask.
     unsafe {
         let beside = _mm512_loadu_si512(beside.as_ptr().cast());
         let row = |term: usize| {
             let mask = if term < terms { low(lanes) } else { 0 };
-            _mm512_maskz_loadu_ps(mask, start.wrapping_add(term * stride))
+            let row = start.wrapping_add(term * stride);
+            // The same row of the next step: rows of a large view lie pages apart, where no prefetcher follows.
+            _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(TERMS * stride).cast());
+            _mm512_maskz_loadu_ps(mask, row)
         };
         let mut pairs = [_mm512_setzero_si512(); 16];
         for (pair, out) in pairs.iter_mut().enumerate() {
@@ -162,8 +165,10 @@ unsafe fn along_terms(start: *const f32, stride: usize, lanes: usize, terms: usi
     for (lane, out) in rows.iter_mut().enumerate() {
         let (lower, upper) = if lane < lanes { (lower, upper) } else { (0, 0) };
         let row = start.wrapping_add(lane * stride);
-        // SAFETY: a masked load reads nothing outside its mask.
+        // SAFETY: a prefetch may name any address; a masked load reads nothing outside its mask.
         unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(TERMS).cast());
+            _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(TERMS + 16).cast());
             let (lower, upper) =
                 (_mm512_maskz_loadu_ps(lower, row), _mm512_maskz_loadu_ps(upper, row.wrapping_add(16)));
             *out = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(upper, lower));
