@@ -8,6 +8,7 @@
 
 #[cfg(feature = "flex")]
 pub mod ceiling;
+mod conv2d;
 mod cross_entropy;
 mod embedding;
 mod gelu;
@@ -24,6 +25,7 @@ pub mod profile;
 
 #[cfg(feature = "flex")]
 pub use ceiling::{Ceilings, ceilings};
+pub use conv2d::{Conv2dOptions, conv2d};
 pub use cross_entropy::cross_entropy;
 pub use embedding::{embedding, tied, tied_embedding};
 pub use gelu::gelu;

@@ -80,7 +80,7 @@ impl Cnn {
     /// `[b, c, h, w]` to `[b, outputs]`.
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<2> {
         let maps = self.convs.iter().fold(x, |x, conv| {
-            let x = activation::relu(conv.forward(x)); // [b, 2c, h, w]
+            let x = conv.forward_relu(x); // [b, 2c, h, w]
             max_pool2d(x, MaxPoolOptions::new([2, 2])) // [b, 2c, h/2, w/2]
         });
         let hidden = activation::relu(self.hidden.forward(maps.flatten::<2>(1, 3))); // [b, 128]
