@@ -47,6 +47,25 @@ pub fn bf16_instructions() -> Option<&'static str> {
     None
 }
 
+/// Whether a backend runs this crate's overrides. Elsewhere some ops are left to burn's own, whose backward keeps what
+/// a composition here would have to compute again.
+trait Overridden {
+    const HERE: bool = false;
+}
+
+#[cfg(feature = "flex")]
+impl Overridden for burn::backend::Flex {
+    const HERE: bool = true;
+}
+#[cfg(feature = "ndarray")]
+impl Overridden for burn::backend::NdArray {}
+#[cfg(feature = "tch")]
+impl Overridden for burn::backend::LibTorch {}
+#[cfg(feature = "cube")]
+impl Overridden for CubeBackend {}
+#[cfg(feature = "cube")]
+impl<B: burn::backend::fusion::FusionBackend> Overridden for burn::backend::fusion::Fusion<B> {}
+
 /// The cubecl backend under its fusion layer, which burn exports by name for some of its runtimes only.
 #[cfg(feature = "cube")]
 type CubeBackend = <burn::backend::Cube as Layered>::Inner;

@@ -18,11 +18,21 @@ struct Case {
     stride: [usize; 2],
     padding: [usize; 2],
     relu: bool,
+    pool: bool,
 }
 
 const fn case(batch: usize, channels: [usize; 2], picture: [usize; 2], kernel: usize, steps: [usize; 2]) -> Case {
     let [stride, padding] = steps;
-    Case { batch, channels, picture, kernel: [kernel; 2], stride: [stride; 2], padding: [padding; 2], relu: false }
+    Case {
+        batch,
+        channels,
+        picture,
+        kernel: [kernel; 2],
+        stride: [stride; 2],
+        padding: [padding; 2],
+        relu: false,
+        pool: false,
+    }
 }
 
 /// Batch, channels in and out, picture, kernel, [stride, padding]: one pixel, one channel, kernels that step over
@@ -44,6 +54,15 @@ const CASES: [Case; 14] = [
     Case { kernel: [2, 3], stride: [2, 1], padding: [0, 2], relu: true, ..case(2, [3, 4], [7, 6], 3, [1, 1]) },
 ];
 
+/// Every case with and without ReLU and, where there is something to pool, pooled.
+fn variants() -> impl Iterator<Item = Case> {
+    let all = CASES.into_iter().flat_map(|case| [case, Case { relu: !case.relu, ..case }]);
+    all.flat_map(|case| {
+        let pooled = case.map().iter().all(|side| *side > 1).then_some(Case { pool: true, ..case });
+        [Some(case), pooled].into_iter().flatten()
+    })
+}
+
 struct Data {
     case: Case,
     x: Vec<f64>,
@@ -57,13 +76,15 @@ impl Case {
         std::array::from_fn(|i| (self.picture[i] + 2 * self.padding[i] - self.kernel[i]) / self.stride[i] + 1)
     }
 
+    /// Of x, the weights, and the output.
     fn shapes(&self) -> ([usize; 4], [usize; 4], [usize; 4]) {
-        let ([inputs, outputs], [h, w], [kh, kw], map) = (self.channels, self.picture, self.kernel, self.map());
+        let ([inputs, outputs], [h, w], [kh, kw]) = (self.channels, self.picture, self.kernel);
+        let map = self.map().map(|side| if self.pool { side / 2 } else { side });
         ([self.batch, inputs, h, w], [outputs, inputs, kh, kw], [self.batch, outputs, map[0], map[1]])
     }
 
     fn options(&self) -> Conv2dOptions {
-        Conv2dOptions { stride: self.stride, padding: self.padding, relu: self.relu }
+        Conv2dOptions { stride: self.stride, padding: self.padding, relu: self.relu, pool: self.pool }
     }
 
     fn data(self) -> Data {
@@ -79,9 +100,10 @@ impl Case {
         }
     }
 
-    /// Calls `visit(y, x, weight)` with the indices of every product in the sum.
+    /// Calls `visit(y, x, weight)` with the indices of every product in a sum before pooling.
     fn terms(&self, mut visit: impl FnMut(usize, usize, usize)) {
-        let (x, weight, y) = self.shapes();
+        let ((x, weight, _), map) = (self.shapes(), self.map());
+        let y = [self.batch, self.channels[1], map[0], map[1]];
         let at = |shape: [usize; 4], [a, b, c, d]: [usize; 4]| ((a * shape[1] + b) * shape[2] + c) * shape[3] + d;
         let all = |shape: [usize; 4]| {
             let size = shape.iter().product::<usize>();
@@ -108,31 +130,49 @@ impl Case {
 }
 
 impl Data {
-    /// Before ReLU.
+    /// Before ReLU and pooling.
     fn sums(&self, x: &[f64], weight: &[f64]) -> Vec<f64> {
-        let [_, outputs, h, w] = self.case.shapes().2;
-        let mut y: Vec<f64> = (0..self.dy.len()).map(|i| self.bias[i / (h * w) % outputs]).collect();
+        let ([h, w], outputs) = (self.case.map(), self.case.channels[1]);
+        let mut y: Vec<f64> =
+            (0..self.case.batch * outputs * h * w).map(|i| self.bias[i / (h * w) % outputs]).collect();
         self.case.terms(|i, j, k| y[i] += x[j] * weight[k]);
         y
     }
 
+    /// Which of the sums each output is: the first of the largest.
+    fn chosen(&self, sums: &[f64]) -> Vec<usize> {
+        let ([h, w], [_, _, height, width]) = (self.case.map(), self.case.shapes().2);
+        let chosen = (0..self.dy.len()).map(|i| {
+            let (plane, row, column) = (i / (height * width), i / width % height, i % width);
+            if !self.case.pool {
+                return i;
+            }
+            let first = (plane * h + 2 * row) * w + 2 * column;
+            [first + 1, first + w, first + w + 1].into_iter().fold(first, |a, b| if sums[b] > sums[a] { b } else { a })
+        });
+        chosen.collect()
+    }
+
     fn forward(&self, x: &[f64], weight: &[f64]) -> Vec<f64> {
-        self.sums(x, weight).into_iter().map(|y| if self.case.relu { y.max(0.0) } else { y }).collect()
+        let sums = self.sums(x, weight);
+        let cut = |y: f64| if self.case.relu { y.max(0.0) } else { y };
+        self.chosen(&sums).into_iter().map(|i| cut(sums[i])).collect()
     }
 
     /// Gradients of `sum(y * dy)` with respect to x, weight and bias.
     fn backward(&self) -> [Vec<f64>; 3] {
-        let [_, outputs, h, w] = self.case.shapes().2;
-        let sums = self.sums(&self.x, &self.weight);
-        let dy: Vec<f64> =
-            self.dy.iter().zip(sums).map(|(dy, y)| if self.case.relu && y <= 0.0 { 0.0 } else { *dy }).collect();
+        let ([h, w], outputs, sums) = (self.case.map(), self.case.channels[1], self.sums(&self.x, &self.weight));
+        let mut dsums = vec![0.0; sums.len()];
+        for (i, dy) in self.chosen(&sums).into_iter().zip(&self.dy) {
+            dsums[i] = if self.case.relu && sums[i] <= 0.0 { 0.0 } else { *dy };
+        }
         let (mut dx, mut dweight, mut dbias) =
             (vec![0.0; self.x.len()], vec![0.0; self.weight.len()], vec![0.0; outputs]);
         self.case.terms(|i, j, k| {
-            dx[j] += dy[i] * self.weight[k];
-            dweight[k] += dy[i] * self.x[j];
+            dx[j] += dsums[i] * self.weight[k];
+            dweight[k] += dsums[i] * self.x[j];
         });
-        dy.iter().enumerate().for_each(|(i, dy)| dbias[i / (h * w) % outputs] += dy);
+        dsums.iter().enumerate().for_each(|(i, dy)| dbias[i / (h * w) % outputs] += dy);
         [dx, dweight, dbias]
     }
 }
@@ -142,8 +182,8 @@ fn upload<const D: usize>(values: &[f64], shape: [usize; D], device: &Device) ->
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-/// f32's rounding of sums of up to 2,590 products of numbers up to 1; a sum near 0 may fall on the other side of ReLU,
-/// where it is as small as that rounding.
+/// f32's rounding of sums of up to 2,590 products of numbers up to 1. No sum is so near to 0 or to another of its window
+/// that rounding decides.
 fn run(what: &str, data: &Data, x: Tensor<4>, device: &Device) {
     let (_, weight_shape, y_shape) = data.case.shapes();
     let x = x.require_grad();
@@ -161,7 +201,7 @@ fn run(what: &str, data: &Data, x: Tensor<4>, device: &Device) {
 
 #[test]
 fn the_reference_gradient_is_the_slope_of_the_reference() {
-    for case in [CASES[7], CASES[13]] {
+    for case in [CASES[7], CASES[13], Case { pool: true, ..CASES[2] }] {
         let data = case.data();
         let [dx, dweight, _] = data.backward();
         let loss = |x: &[f64], weight: &[f64]| -> f64 {
@@ -185,7 +225,7 @@ fn the_reference_gradient_is_the_slope_of_the_reference() {
 fn every_device_matches_the_reference() {
     for (name, device) in devices() {
         let device = device.autodiff();
-        for case in CASES.into_iter().flat_map(|case| [case, Case { relu: !case.relu, ..case }]) {
+        for case in variants() {
             let data = case.data();
             run(&format!("{name} {case:?}"), &data, upload(&data.x, case.shapes().0, &device), &device);
         }
@@ -221,17 +261,32 @@ fn no_bias_no_pictures_and_weights_alone() {
 }
 
 #[test]
+fn the_first_of_equals_takes_the_gradient() {
+    for (name, device) in devices() {
+        let device = device.autodiff();
+        let x = Tensor::<4>::ones([1, 1, 4, 5], &device).require_grad();
+        let options = Conv2dOptions { relu: true, pool: true, ..Conv2dOptions::default() };
+        let y = conv2d(x.clone(), Tensor::ones([1, 1, 1, 1], &device), None, options);
+        let gradients = y.sum().backward();
+        let mut first = [0.0; 20];
+        [0, 2, 10, 12].into_iter().for_each(|i| first[i] = 1.0);
+        assert_eq!(values(x.grad(&gradients).unwrap()), first, "{name}");
+    }
+}
+
+#[test]
 fn nan_goes_through() {
     for (name, device) in devices() {
-        for relu in [false, true] {
-            let data = Case { relu, ..CASES[2] }.data();
+        for (relu, pool) in [(false, false), (true, false), (false, true), (true, true)] {
+            let data = Case { relu, pool, ..CASES[2] }.data();
             let (x, weight, y) = data.case.shapes();
             let mut pixels = data.x.clone();
             pixels[17] = f64::NAN;
             let kernel = upload(&data.weight, weight, &device);
             let found = values(conv2d(upload(&pixels, x, &device), kernel, None, data.case.options()));
             let touched = found.chunks(y[2] * y[3]).take(y[1]).all(|map| map.iter().any(|y| y.is_nan()));
-            assert!(touched || (relu && name != "flex"), "{name}: NaN is lost");
+            // On the others ReLU and pooling are burn's.
+            assert!(touched || ((relu || pool) && name != "flex"), "{name}: NaN is lost");
             assert!(found.iter().skip(y[1] * y[2] * y[3]).all(|y| y.is_finite()), "{name}: NaN spreads");
         }
     }
@@ -240,7 +295,8 @@ fn nan_goes_through() {
 #[test]
 #[cfg(feature = "flex")]
 fn flex_gives_the_same_bits_on_any_number_of_threads() {
-    for case in [case(37, [3, 10], [9, 7], 3, [1, 1]), case(5, [2, 3], [40, 41], 3, [2, 1])] {
+    let pooled = Case { relu: true, pool: true, ..case(37, [3, 10], [9, 7], 3, [1, 1]) };
+    for case in [case(37, [3, 10], [9, 7], 3, [1, 1]), pooled, case(5, [2, 3], [40, 41], 3, [2, 1])] {
         let data = case.data();
         let (x, weight, y) = case.shapes();
         let bits = |threads: usize| {
@@ -270,11 +326,12 @@ proptest! {
         (batch, inputs, outputs) in (1usize..4, 1usize..5, 1usize..11),
         (picture, kernel) in ([1usize..13, 1usize..13], [1usize..5, 1usize..5]),
         (stride, padding) in ([1usize..4, 1usize..4], [0usize..3, 0usize..3]),
-        relu: bool,
+        (relu, pool) in any::<(bool, bool)>(),
     ) {
         prop_assume!((0..2).all(|i| kernel[i] <= picture[i] + 2 * padding[i]));
-        let device = support::devices().remove(0).1.autodiff();
-        let data = Case { batch, channels: [inputs, outputs], picture, kernel, stride, padding, relu }.data();
+        let case = Case { batch, channels: [inputs, outputs], picture, kernel, stride, padding, relu, pool };
+        prop_assume!(!pool || case.map().iter().all(|side| *side > 1));
+        let (device, data) = (support::devices().remove(0).1.autodiff(), case.data());
         run(&format!("{:?}", data.case), &data, upload(&data.x, data.case.shapes().0, &device), &device);
     }
 }

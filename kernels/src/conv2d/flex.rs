@@ -20,15 +20,14 @@ type Floats = FloatTensor<Flex>;
 
 impl Conv2d for Flex {
     fn conv2d_relu(x: Floats, weight: Floats, bias: Floats, options: Conv2dOptions) -> Floats {
-        if [&x, &weight, &bias].iter().any(|tensor| tensor.dtype() != DType::F32) {
+        if other([&x, &weight, &bias]) {
             return reference::forward::<Self>(x, weight, bias, options);
         }
-        let g = Geometry::new(dims(&x), dims(&weight), options);
-        let (x, weight, bias) = (packed(x), packed(weight), packed(bias));
-        let y = timed("conv2d.forward", work(&g, 1.0), || {
-            forward(x.storage(), weight.storage(), bias.storage(), options.relu, &g)
-        });
-        tensor(y, [g.batch, g.outputs, g.map[0], g.map[1]])
+        forward(x, weight, bias, options).0
+    }
+
+    fn conv2d_pooled(x: Floats, weight: Floats, bias: Floats, options: Conv2dOptions) -> (Floats, Floats) {
+        forward(x, weight, bias, options)
     }
 
     fn conv2d_relu_backward(
@@ -38,23 +37,19 @@ impl Conv2d for Flex {
         grad: Floats,
         options: Conv2dOptions,
     ) -> (Floats, Floats, Floats) {
-        if [&x, &weight, &grad].iter().any(|tensor| tensor.dtype() != DType::F32) {
+        if other([&x, &weight, &grad]) {
             let dx = reference::backward_x::<Self>(x.clone(), weight.clone(), (y.clone(), grad.clone()), options);
             let (dweight, dbias) = reference::backward_weights::<Self>(x, weight, (y, grad), options);
             return (dx, dweight, dbias);
         }
         let g = Geometry::new(dims(&x), dims(&weight), options);
-        let mut dx = Vec::new();
-        let (dweight, dbias) = timed("conv2d.backward", work(&g, 2.0), || {
-            let mut sums = (Vec::new(), Vec::new());
-            dx = unwritten(g.batch * g.pixels(), |dx| {
-                sums = backward(&packed(x), &packed(weight), &packed(y), &packed(grad), options.relu, Some(dx), &g);
-            });
-            sums
+        let mut sums = (Vec::new(), Vec::new());
+        let dx = timed("conv2d.backward", work(&g, 2.0), || {
+            let operands = [x, weight, y, grad].map(packed);
+            unwritten(g.batch * g.pixels(), |dx| sums = backward(&operands, Some(dx), &g))
         });
-        let [kh, kw] = g.kernel;
         let dx = tensor(dx, [g.batch, g.inputs, g.picture[0], g.picture[1]]);
-        (dx, tensor(dweight, [g.outputs, g.inputs, kh, kw]), tensor(dbias, [g.outputs]))
+        (dx, tensor(sums.0, weights(&g)), tensor(sums.1, [g.outputs]))
     }
 
     fn conv2d_relu_backward_weights(
@@ -64,25 +59,34 @@ impl Conv2d for Flex {
         grad: Floats,
         options: Conv2dOptions,
     ) -> (Floats, Floats) {
-        if [&x, &weight, &grad].iter().any(|tensor| tensor.dtype() != DType::F32) {
+        if other([&x, &weight, &grad]) {
             return reference::backward_weights::<Self>(x, weight, (y, grad), options);
         }
         let g = Geometry::new(dims(&x), dims(&weight), options);
-        let (dweight, dbias) = timed("conv2d.backward", work(&g, 1.0), || {
-            backward(&packed(x), &packed(weight), &packed(y), &packed(grad), options.relu, None, &g)
-        });
-        let [kh, kw] = g.kernel;
-        (tensor(dweight, [g.outputs, g.inputs, kh, kw]), tensor(dbias, [g.outputs]))
+        let sums = timed("conv2d.backward", work(&g, 1.0), || backward(&[x, weight, y, grad].map(packed), None, &g));
+        (tensor(sums.0, weights(&g)), tensor(sums.1, [g.outputs]))
     }
+}
+
+/// Whether any is of another dtype than the kernels take.
+fn other(tensors: [&FlexTensor; 3]) -> bool {
+    tensors.iter().any(|tensor| tensor.dtype() != DType::F32)
+}
+
+fn dims(tensor: &FlexTensor) -> [usize; 4] {
+    let shape = tensor.layout().shape();
+    std::array::from_fn(|i| shape[i])
+}
+
+fn weights(g: &Geometry) -> [usize; 4] {
+    [g.outputs, g.inputs, g.kernel[0], g.kernel[1]]
 }
 
 /// What `products` products of the convolution's size do.
 fn work(g: &Geometry, products: f64) -> Work {
-    let [pixels, mapped] = [g.pixels(), g.mapped()].map(|n| (n * g.batch) as f64);
-    Work {
-        flops: products * 2.0 * mapped * g.taps() as f64,
-        bytes: 4.0 * products * (pixels + mapped + (g.outputs * g.taps()) as f64),
-    }
+    let [pixels, results] = [g.pixels(), g.results()].map(|n| (n * g.batch) as f64);
+    let (positions, weights) = ((g.batch * g.map[0] * g.map[1]) as f64, (g.outputs * g.taps()) as f64);
+    Work { flops: products * 2.0 * positions * weights, bytes: 4.0 * products * (pixels + results + weights) }
 }
 
 /// Rows of `matrix`, `count` of them found by `row`, in blocks: `[blocks, columns]` of `ROWS` each, zeros past the end.
@@ -94,17 +98,41 @@ fn blocks(count: usize, columns: usize, element: impl Fn(usize, usize) -> f32) -
         .collect()
 }
 
-fn forward(x: &[f32], weight: &[f32], bias: &[f32], relu: bool, g: &Geometry) -> Vec<f32> {
-    let taps = g.taps();
+/// The output, and for a pooled one its choices (else nothing).
+fn forward(x: Floats, weight: Floats, bias: Floats, options: Conv2dOptions) -> (Floats, Floats) {
+    let g = Geometry::new(dims(&x), dims(&weight), options);
+    let operands = [x, weight, bias].map(packed);
+    let mut choices = Vec::new();
+    let y = timed("conv2d.forward", work(&g, 1.0), || {
+        unwritten(g.batch * g.results(), |y| {
+            choices = unwritten(if g.pool { y.len() } else { 0 }, |choices| compute(&operands, y, choices, &g));
+        })
+    });
+    let [height, width] = g.pooled;
+    let kept = choices.len() / (g.outputs * height * width).max(1);
+    (tensor(y, [g.batch, g.outputs, height, width]), tensor(choices, [kept, g.outputs, height, width]))
+}
+
+/// Fills `y`, and `choices` where it has room for them.
+fn compute(
+    [x, weight, bias]: &[FlexTensor; 3],
+    y: &mut [MaybeUninit<f32>],
+    choices: &mut [MaybeUninit<f32>],
+    g: &Geometry,
+) {
+    let (taps, weight, bias) = (g.taps(), weight.storage::<f32>(), bias.storage::<f32>());
     let (weights, start) = (blocks(g.outputs, taps, |o, t| weight[o * taps + t]), blocks(g.outputs, 1, |o, _| bias[o]));
     let offsets = g.offsets();
-    let product = Gather { weights: &weights, offsets: &offsets, start: &start, relu };
-    unwritten(g.batch * g.mapped(), |y| {
-        y.par_chunks_mut(g.mapped().max(1)).zip(x.par_chunks(g.pixels().max(1))).for_each_init(
-            || Scratch::new(g, 1),
-            |scratch, (y, x)| Arch::new().dispatch(Picture { x, y, product: &product, scratch, g }),
-        );
-    })
+    let product = Gather { weights: &weights, offsets: &offsets, start: &start, relu: g.relu };
+    let mut choices: Vec<&mut [MaybeUninit<f32>]> = match g.pool {
+        true => choices.chunks_mut(g.results().max(1)).collect(),
+        false => (0..g.batch).map(|_| Default::default()).collect(),
+    };
+    let pictures = x.storage::<f32>().par_chunks(g.pixels().max(1)).zip(choices.par_iter_mut());
+    y.par_chunks_mut(g.results().max(1)).zip(pictures).for_each_init(
+        || Scratch::new(g, 1),
+        |scratch, (y, (x, choices))| Arch::new().dispatch(Picture { x, y, choices, product: &product, scratch, g }),
+    );
 }
 
 /// What a thread needs for `pictures` pictures: their padded planes, those of the gradient, and a result.
@@ -138,6 +166,8 @@ fn tile_of(tile: &mut Vec<f32>, rows: usize, stride: usize) -> &mut [f32] {
 struct Picture<'a> {
     x: &'a [f32],
     y: &'a mut [MaybeUninit<f32>],
+    /// Nothing unless the output is pooled.
+    choices: &'a mut [MaybeUninit<f32>],
     product: &'a Gather<'a>,
     scratch: &'a mut Scratch,
     g: &'a Geometry,
@@ -148,14 +178,18 @@ impl WithSimd for Picture<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, y, product, scratch, g } = self;
+        let Self { x, y, choices, product, scratch, g } = self;
         stage::pad(x, &mut scratch.planes, g);
         for first in (0..g.map[0]).step_by(g.band()) {
             let end = (first + g.band()).min(g.map[0]);
             let stride = ((end - first) * g.width).next_multiple_of(16);
             let tile = tile_of(&mut scratch.tile, g.outputs, stride);
             product.run(simd, &scratch.planes[first * g.width..], tile, stride);
-            stage::crop(tile, stride, (first, end), y, g);
+            if g.pool {
+                stage::pool(tile, stride, (first, end), (&mut *y, &mut *choices), g);
+            } else {
+                stage::crop(tile, stride, (first, end), y, g);
+            }
         }
     }
 }
@@ -192,11 +226,7 @@ impl Phase {
 
 /// Gradients of the weights and the bias; that of x is written to `dx` if that is asked for.
 fn backward(
-    x: &FlexTensor,
-    weight: &FlexTensor,
-    y: &FlexTensor,
-    grad: &FlexTensor,
-    relu: bool,
+    [x, weight, y, grad]: &[FlexTensor; 4],
     dx: Option<&mut [MaybeUninit<f32>]>,
     g: &Geometry,
 ) -> (Vec<f32>, Vec<f32>) {
@@ -217,12 +247,12 @@ fn backward(
                 let mut sums = (vec![0.0; g.outputs * g.taps()], vec![0.0; g.outputs]);
                 let pictures = task * per_task..((task + 1) * per_task).min(g.batch);
                 for first in pictures.clone().step_by(group) {
-                    let (count, pixels, mapped) = (group.min(pictures.end - first), g.pixels(), g.mapped());
-                    let maps = first * mapped..(first + count) * mapped;
+                    let (count, pixels, results) = (group.min(pictures.end - first), g.pixels(), g.results());
+                    let maps = first * results..(first + count) * results;
                     let skipped = (first - pictures.start) * pixels;
                     Arch::new().dispatch(Group {
                         x: &x[first * pixels..(first + count) * pixels],
-                        y: relu.then(|| &y[maps.clone()]),
+                        y: &y[maps.clone()],
                         grad: &grad[maps],
                         dx: dx.as_deref_mut().map(|dx| &mut dx[skipped..skipped + count * pixels]),
                         phases: &phases,
@@ -263,8 +293,8 @@ fn add_in_order(partial: Vec<(Vec<f32>, Vec<f32>)>) -> (Vec<f32>, Vec<f32>) {
 /// Some pictures backward.
 struct Group<'a> {
     x: &'a [f32],
-    /// The output, if there was a ReLU.
-    y: Option<&'a [f32]>,
+    /// The output, or the choices of a pooled one.
+    y: &'a [f32],
     grad: &'a [f32],
     dx: Option<&'a mut [MaybeUninit<f32>]>,
     phases: &'a [Phase],
@@ -284,10 +314,10 @@ impl WithSimd for Group<'_> {
         let (of_x, of_grad) = (g.planes() * g.plane, g.outputs * g.gradient_plane);
         let count = x.len() / g.pixels();
         for i in 0..count {
-            let map = i * g.mapped()..(i + 1) * g.mapped();
+            let map = i * g.results()..(i + 1) * g.results();
             let gradients = &mut scratch.gradients[i * of_grad..(i + 1) * of_grad];
             stage::pad(&x[i * g.pixels()..], &mut scratch.planes[i * of_x..(i + 1) * of_x], g);
-            stage::pad_gradient(&grad[map.clone()], y.map(|y| &y[map]), gradients, dbias, g);
+            stage::pad_gradient(&grad[map.clone()], &y[map], gradients, dbias, g);
             if let Some(dx) = &mut dx {
                 let dx = &mut dx[i * g.pixels()..(i + 1) * g.pixels()];
                 spread(simd, phases, gradients, &mut scratch.tile, dx, g);
@@ -334,9 +364,4 @@ fn spread<S: Simd>(
             stage::unpad(tile, stride, *at, (first, end), dx, g);
         }
     }
-}
-
-fn dims(tensor: &FlexTensor) -> [usize; 4] {
-    let shape = tensor.layout().shape();
-    std::array::from_fn(|i| shape[i])
 }

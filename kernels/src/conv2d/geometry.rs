@@ -21,8 +21,11 @@ pub(super) struct Geometry {
     pub kernel: [usize; 2],
     pub stride: [usize; 2],
     pub padding: [usize; 2],
-    /// The output.
+    pub relu: bool,
+    pub pool: bool,
+    /// The output before pooling, and the output.
     pub map: [usize; 2],
+    pub pooled: [usize; 2],
     /// Rows of a plane.
     height: usize,
     /// Elements between two rows of a plane.
@@ -40,7 +43,7 @@ impl Geometry {
     /// `x` `[b, inputs, h, w]`, `weight` `[outputs, inputs, kh, kw]`.
     pub(super) fn new(x: [usize; 4], weight: [usize; 4], options: Conv2dOptions) -> Self {
         let ([batch, inputs, h, w], [outputs, _, kh, kw]) = (x, weight);
-        let Conv2dOptions { stride, padding, .. } = options;
+        let Conv2dOptions { stride, padding, relu, pool } = options;
         let map = options.map([h, w], [kh, kw]);
         let reach = [(kh - 1) / stride[0], (kw - 1) / stride[1]];
         let (height, width) = (map[0] + reach[0], map[1] + reach[1]);
@@ -54,7 +57,10 @@ impl Geometry {
             kernel: [kh, kw],
             stride,
             padding,
+            relu,
+            pool,
             map,
+            pooled: options.pooled(map),
             height,
             width,
             phases: [stride[0].min(kh), stride[1].min(kw)],
@@ -106,19 +112,19 @@ impl Geometry {
         if first < end { (first, end, first * stride + phase - padding) } else { (0, 0, 0) }
     }
 
-    /// Elements of a picture, a map, and a whole batch of each.
+    /// Elements of a picture.
     pub(super) fn pixels(&self) -> usize {
         self.inputs * self.picture[0] * self.picture[1]
     }
 
     /// Elements of one picture's output.
-    pub(super) fn mapped(&self) -> usize {
-        self.outputs * self.map[0] * self.map[1]
+    pub(super) fn results(&self) -> usize {
+        self.outputs * self.pooled[0] * self.pooled[1]
     }
 
-    /// Rows that are computed together, so that what they write stays in the cache.
+    /// Rows that are computed together, so that what they write stays in the cache; even, for the pool.
     pub(super) fn band(&self) -> usize {
         const POSITIONS: usize = 1024;
-        (POSITIONS / self.width).max(1)
+        (POSITIONS / self.width / 2 * 2).max(2)
     }
 }

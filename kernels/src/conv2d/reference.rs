@@ -13,7 +13,8 @@ pub(super) fn forward<B: Backend>(
     options: Conv2dOptions,
 ) -> FloatTensor<B> {
     let y = B::conv2d(x, weight, Some(bias), burns(options));
-    if options.relu { B::relu(y) } else { y }
+    let y = if options.relu { B::relu(y) } else { y };
+    if options.pool { B::max_pool2d(y, [2, 2], [2, 2], [0, 0], [1, 1], false) } else { y }
 }
 
 /// The gradient of the sum before ReLU: `grad` where the output is not cut.

@@ -6,6 +6,7 @@ use super::geometry::Geometry;
 
 /// Elements that are moved at once.
 const PIECE: usize = 16;
+const HALF: usize = PIECE / 2;
 
 /// A piece whose first `n` elements are kept begins at `PIECE - n`.
 const MASKS: [u32; 2 * PIECE] = {
@@ -148,19 +149,89 @@ pub(super) fn crop(
     }
 }
 
-/// Writes the gradient of a picture's output into its padded planes, 0 where ReLU has cut `y`; adds its sums to
-/// `dbias`.
+/// As [`crop`], the largest of every 2 x 2 alone; `choices` says which.
 #[inline(always)]
-pub(super) fn pad_gradient(grad: &[f32], y: Option<&[f32]>, planes: &mut [f32], dbias: &mut [f32], g: &Geometry) {
-    let [h, w] = g.map;
-    let copy = Rows { width: w, out_step: g.width, step: w };
-    for (o, (plane, dbias)) in planes.chunks_exact_mut(g.gradient_plane).zip(dbias).enumerate() {
-        let (out, map) = (&mut plane[g.front..], o * h * w..(o + 1) * h * w);
-        let grad = &grad[map.clone()];
-        match y {
-            Some(y) => copy.each(out, [grad, &y[map]], h, |grad, y| if y <= 0.0 { 0.0 } else { grad }),
-            None => copy.each(out, [grad, grad], h, |grad, _| grad),
+pub(super) fn pool(
+    tile: &[f32],
+    stride: usize,
+    (first, end): (usize, usize),
+    (maps, choices): (&mut [MaybeUninit<f32>], &mut [MaybeUninit<f32>]),
+    g: &Geometry,
+) {
+    let [h, w] = g.pooled;
+    let planes = maps.chunks_exact_mut(h * w).zip(choices.chunks_exact_mut(h * w)).zip(tile.chunks_exact(stride));
+    for ((map, choice), tile) in planes {
+        for row in first / 2..(end / 2).min(h) {
+            let (upper, _) = tile[(2 * row - first) * g.width..][..2 * w].as_chunks::<2>();
+            let (lower, _) = tile[(2 * row + 1 - first) * g.width..][..2 * w].as_chunks::<2>();
+            let (map, choice) = (&mut map[row * w..(row + 1) * w], &mut choice[row * w..(row + 1) * w]);
+            for (((map, choice), [a, b]), [c, d]) in map.iter_mut().zip(choice).zip(upper).zip(lower) {
+                let best = larger(larger((*a, 0.0), (*b, 1.0)), larger((*c, 2.0), (*d, 3.0)));
+                map.write(best.0);
+                choice.write(if g.relu && best.0 <= 0.0 { 4.0 } else { best.1 });
+            }
         }
-        *dbias += crate::host::sum(&out[..h * g.width], |x| x);
     }
+}
+
+/// The first of the two unless the second is larger, or NaN alone.
+#[inline(always)]
+fn larger(a: (f32, f32), b: (f32, f32)) -> (f32, f32) {
+    let keep = a.0 >= b.0 || a.0.is_nan();
+    if keep { a } else { b }
+}
+
+/// Writes the gradient of a picture's output into its padded planes and adds its sums to `dbias`.
+///
+/// `y` is the output where ReLU has cut some of it, or the choices of [`pool`].
+#[inline(always)]
+pub(super) fn pad_gradient(grad: &[f32], y: &[f32], planes: &mut [f32], dbias: &mut [f32], g: &Geometry) {
+    let [h, w] = g.pooled;
+    let copy = Rows { width: w, out_step: g.width, step: w };
+    let maps = grad.chunks_exact(h * w).zip(y.chunks_exact(h * w));
+    for ((plane, dbias), (grad, y)) in planes.chunks_exact_mut(g.gradient_plane).zip(dbias).zip(maps) {
+        let out = &mut plane[g.front..];
+        match (g.pool, g.relu) {
+            (true, _) => unpool(grad, y, out, g),
+            (false, true) => copy.each(out, [grad, y], h, |grad, y| if y <= 0.0 { 0.0 } else { grad }),
+            (false, false) => copy.each(out, [grad, grad], h, |grad, _| grad),
+        }
+        *dbias += crate::host::sum(&out[..g.map[0] * g.width], |x| x);
+    }
+}
+
+/// Each element of a pooled map's gradient where it was chosen.
+#[inline(always)]
+fn unpool(grad: &[f32], choice: &[f32], out: &mut [f32], g: &Geometry) {
+    let w = g.pooled[1];
+    for row in 0..2 * g.pooled[0] {
+        let (at, places) = (row / 2 * w, [(row % 2 * 2) as f32, (row % 2 * 2 + 1) as f32]);
+        for column in (0..w).step_by(HALF) {
+            let left = (w - column).min(HALF);
+            let (out, at) = (&mut out[row * g.width + 2 * column..], at + column);
+            let inputs = (grad[at..].first_chunk::<HALF>(), choice[at..].first_chunk::<HALF>());
+            if let (Some(out), (Some(grad), Some(choice))) = (out.first_chunk_mut::<PIECE>(), inputs) {
+                let mask = *MASKS[PIECE - left..].first_chunk().unwrap_or(&[0; HALF]);
+                *out = pairs(*grad, *choice, mask, places);
+                continue;
+            }
+            for (i, out) in out.iter_mut().take(2 * left).enumerate() {
+                *out = if choice[at + i / 2] == places[i % 2] { grad[at + i / 2] } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// Gradients of one row of windows: each where the choice is the column's place, else 0; without a branch, since
+/// choices are as good as random.
+#[inline(always)]
+fn pairs(grad: [f32; HALF], choice: [f32; HALF], mask: [u32; HALF], places: [f32; 2]) -> [f32; PIECE] {
+    let column = |place: f32| -> [f32; HALF] {
+        std::array::from_fn(|i| {
+            let chosen = u32::from(choice[i] == place).wrapping_neg();
+            f32::from_bits(grad[i].to_bits() & chosen & mask[i])
+        })
+    };
+    let (even, odd) = (column(places[0]), column(places[1]));
+    std::array::from_fn(|i| if i % 2 == 0 { even[i / 2] } else { odd[i / 2] })
 }
