@@ -8,6 +8,7 @@
 
 #[cfg(feature = "flex")]
 pub mod ceiling;
+mod conv2d;
 mod cross_entropy;
 mod embedding;
 mod gelu;
@@ -24,6 +25,7 @@ pub mod profile;
 
 #[cfg(feature = "flex")]
 pub use ceiling::{Ceilings, ceilings};
+pub use conv2d::{Conv2dOptions, conv2d};
 pub use cross_entropy::cross_entropy;
 pub use embedding::{embedding, tied, tied_embedding};
 pub use gelu::gelu;
@@ -44,6 +46,25 @@ pub fn bf16_instructions() -> Option<&'static str> {
     }
     None
 }
+
+/// Whether a backend runs this crate's overrides. Elsewhere some ops are left to burn's own, whose backward keeps what
+/// a composition here would have to compute again.
+trait Overridden {
+    const HERE: bool = false;
+}
+
+#[cfg(feature = "flex")]
+impl Overridden for burn::backend::Flex {
+    const HERE: bool = true;
+}
+#[cfg(feature = "ndarray")]
+impl Overridden for burn::backend::NdArray {}
+#[cfg(feature = "tch")]
+impl Overridden for burn::backend::LibTorch {}
+#[cfg(feature = "cube")]
+impl Overridden for CubeBackend {}
+#[cfg(feature = "cube")]
+impl<B: burn::backend::fusion::FusionBackend> Overridden for burn::backend::fusion::Fusion<B> {}
 
 /// The cubecl backend under its fusion layer, which burn exports by name for some of its runtimes only.
 #[cfg(feature = "cube")]

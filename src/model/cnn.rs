@@ -2,7 +2,7 @@
 
 use burn::{
     module::Module,
-    tensor::{Device, Tensor, activation, module::max_pool2d, ops::MaxPoolOptions},
+    tensor::{Device, Tensor, activation},
 };
 
 use super::{CnnConfig, Signature, cost::Cost, rules};
@@ -79,10 +79,7 @@ impl CnnConfig {
 impl Cnn {
     /// `[b, c, h, w]` to `[b, outputs]`.
     pub(super) fn forward(&self, x: Tensor<4>) -> Tensor<2> {
-        let maps = self.convs.iter().fold(x, |x, conv| {
-            let x = activation::relu(conv.forward(x)); // [b, 2c, h, w]
-            max_pool2d(x, MaxPoolOptions::new([2, 2])) // [b, 2c, h/2, w/2]
-        });
+        let maps = self.convs.iter().fold(x, |x, conv| conv.forward_relu_pool(x)); // [b, 2c, h/2, w/2] each
         let hidden = activation::relu(self.hidden.forward(maps.flatten::<2>(1, 3))); // [b, 128]
         self.head.forward(self.dropout.forward(hidden))
     }

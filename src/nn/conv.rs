@@ -2,8 +2,9 @@
 
 use burn::{
     module::{Initializer, Module, Param},
-    tensor::{Device, Tensor, module::conv2d, ops::ConvOptions},
+    tensor::{Device, Tensor},
 };
+use kiln_kernels::{Conv2dOptions, conv2d};
 
 use super::cast_like;
 
@@ -64,11 +65,24 @@ pub struct Conv {
 impl Conv {
     /// `[b, inputs, height, width]` to `[b, outputs, ceil(height / stride), ceil(width / stride)]`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        self.run(x, Conv2dOptions::default())
+    }
+
+    /// As [`Self::forward`], then ReLU in the same pass.
+    pub fn forward_relu(&self, x: Tensor<4>) -> Tensor<4> {
+        self.run(x, Conv2dOptions { relu: true, ..Conv2dOptions::default() })
+    }
+
+    /// As [`Self::forward_relu`], then the largest of every 2 x 2: half the size, rounded down.
+    pub fn forward_relu_pool(&self, x: Tensor<4>) -> Tensor<4> {
+        self.run(x, Conv2dOptions { relu: true, pool: true, ..Conv2dOptions::default() })
+    }
+
+    fn run(&self, x: Tensor<4>, after: Conv2dOptions) -> Tensor<4> {
         let weight = cast_like(self.weight.val(), &x);
         let bias = self.bias.as_ref().map(|bias| cast_like(bias.val(), &x));
         let padding = weight.dims()[2] / 2;
-        let options = ConvOptions::new([self.stride; 2], [padding; 2], [1, 1], 1);
-        conv2d(x, weight, bias, options)
+        conv2d(x, weight, bias, Conv2dOptions { stride: [self.stride; 2], padding: [padding; 2], ..after })
     }
 }
 
