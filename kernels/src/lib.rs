@@ -6,6 +6,7 @@
 // Upstream drops NdArray and LibTorch after 0.22; until then they are devices like the others.
 #![cfg_attr(any(feature = "ndarray", feature = "tch"), allow(deprecated))]
 
+mod attention;
 mod cross_entropy;
 mod gelu;
 #[cfg(feature = "flex")]
@@ -14,6 +15,7 @@ mod layer_norm;
 mod memory;
 pub mod profile;
 
+pub use attention::{AttentionOptions, attention};
 pub use cross_entropy::cross_entropy;
 pub use gelu::gelu;
 pub use layer_norm::layer_norm;
