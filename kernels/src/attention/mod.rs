@@ -4,6 +4,8 @@
 //! tensors for its backward; this keeps its input, its output and a number a row (Dao 2023, FlashAttention-2).
 //! Shapes: b batch, t tokens, h query heads, g key-value heads, d width of a head.
 
+#[cfg(feature = "flex")]
+mod flex;
 mod reference;
 
 use burn::backend::{
@@ -118,8 +120,6 @@ pub(crate) trait Attention: Backend {
     }
 }
 
-#[cfg(feature = "flex")]
-impl Attention for burn::backend::Flex {}
 #[cfg(feature = "ndarray")]
 impl Attention for burn::backend::NdArray {}
 #[cfg(feature = "tch")]

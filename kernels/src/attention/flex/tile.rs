@@ -1,0 +1,128 @@
+//! A product of blocks that keeps its result in registers until the caller has had each vector of it.
+//!
+//! Attention's products are some 64 wide in every direction and each wants something done to its result: a matrix
+//! product that packs its operands and stores before it returns spends as long on that as on the arithmetic.
+
+use std::ops::Range;
+
+use pulp::Simd;
+
+/// Rows of a result that are computed together; row counts of buffers are multiples of it.
+pub(super) const ROWS: usize = 8;
+
+/// A left operand: element `(i, k)` is `values[i * row + k * step]`.
+#[derive(Clone, Copy)]
+pub(super) struct Left<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) row: usize,
+    pub(super) step: usize,
+}
+
+/// A row-major right operand with `row` elements from row to row; columns come in multiples of 16.
+#[derive(Clone, Copy)]
+pub(super) struct Right<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) row: usize,
+    pub(super) columns: usize,
+}
+
+/// Calls `sink(row, column, vector)` for every vector of `left right`, [`ROWS`] rows, summed over `inner` in order.
+#[inline(always)]
+pub(super) fn product<S: Simd>(
+    simd: S,
+    left: Left<'_>,
+    right: Right<'_>,
+    inner: Range<usize>,
+    mut sink: impl FnMut(usize, usize, S::f32s),
+) {
+    debug_assert!(right.columns % 16 == 0);
+    if inner.is_empty() {
+        return;
+    }
+    let last = inner.end - 1;
+    assert!((ROWS - 1) * left.row + last * left.step < left.values.len(), "a left operand runs past its buffer");
+    assert!(last * right.row + right.columns <= right.values.len(), "a right operand runs past its buffer");
+    let lanes = S::F32_LANES;
+    let mut column = 0;
+    // SAFETY: every index below is one of ROWS rows, an inner index up to `last`, and a column below `columns`; the
+    // operands were just checked to reach that far.
+    unsafe {
+        if S::REGISTER_COUNT >= 32 {
+            while column + 4 * lanes <= right.columns {
+                tile::<S, 4, 4>(simd, left, right, inner.clone(), [0, column], &mut sink);
+                tile::<S, 4, 4>(simd, left, right, inner.clone(), [4, column], &mut sink);
+                column += 4 * lanes;
+            }
+            if column + 2 * lanes <= right.columns {
+                tile::<S, 8, 2>(simd, left, right, inner.clone(), [0, column], &mut sink);
+                column += 2 * lanes;
+            }
+            if column < right.columns {
+                tile::<S, 8, 1>(simd, left, right, inner.clone(), [0, column], &mut sink);
+            }
+        } else {
+            while column + 2 * lanes <= right.columns {
+                tile::<S, 4, 2>(simd, left, right, inner.clone(), [0, column], &mut sink);
+                tile::<S, 4, 2>(simd, left, right, inner.clone(), [4, column], &mut sink);
+                column += 2 * lanes;
+            }
+            // Registers of one element, or an odd number of them.
+            while column < right.columns {
+                tile::<S, 8, 1>(simd, left, right, inner.clone(), [0, column], &mut sink);
+                column += lanes;
+            }
+        }
+    }
+}
+
+/// # Safety
+/// R rows from `row` and V vectors from `column` must lie within both operands for all of `inner`.
+#[inline(always)]
+unsafe fn tile<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    left: Left<'_>,
+    right: Right<'_>,
+    inner: Range<usize>,
+    [row, column]: [usize; 2],
+    sink: &mut impl FnMut(usize, usize, S::f32s),
+) {
+    let lanes = S::F32_LANES;
+    let mut sums = [[simd.splat_f32s(0.0); V]; R];
+    for k in inner {
+        // SAFETY: the caller's promise; a vector is read from any address.
+        unsafe {
+            let from = right.values.as_ptr().add(k * right.row + column);
+            let vectors: [S::f32s; V] = std::array::from_fn(|v| from.add(v * lanes).cast::<S::f32s>().read_unaligned());
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let scalar = *left.values.as_ptr().add((row + r) * left.row + k * left.step);
+                let scalar = simd.splat_f32s(scalar);
+                for (sum, vector) in sums.iter_mut().zip(vectors) {
+                    *sum = simd.mul_add_e_f32s(scalar, vector, *sum);
+                }
+            }
+        }
+    }
+    for (r, sums) in sums.into_iter().enumerate() {
+        for (v, sum) in sums.into_iter().enumerate() {
+            sink(row + r, column + v * lanes, sum);
+        }
+    }
+}
+
+/// `2^x` to 2 units in the last place for `x` up to 127; 0 below -125, NaN for NaN.
+#[inline(always)]
+pub(super) fn exp2<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    const LOWEST: f32 = -125.0;
+    // Adding 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    const POLYNOMIAL: [f32; 6] = [1.339_993_1e-3, 9.618_489e-3, 5.550_328_6e-2, 2.402_264_6e-1, 6.931_471_8e-1, 1.0];
+    let splat = |x: f32| simd.splat_f32s(x);
+    let shifted = simd.add_f32s(x, splat(ROUND));
+    let fraction = simd.sub_f32s(x, simd.sub_f32s(shifted, splat(ROUND)));
+    let power =
+        POLYNOMIAL.into_iter().fold(splat(1.534_581_2e-4), |power, c| simd.mul_add_e_f32s(power, fraction, splat(c)));
+    // The integer goes into the exponent; what the constant leaves above it is shifted out.
+    let exponent = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
+    let value = simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(power), exponent));
+    simd.select_f32s(simd.less_than_f32s(x, splat(LOWEST)), splat(0.0), value)
+}
