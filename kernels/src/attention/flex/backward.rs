@@ -5,9 +5,9 @@ use pulp::{Simd, WithSimd};
 use super::{
     Task,
     bands::Band,
-    pack::{BLOCK, Head, VECTOR, position, transpose, turn_back},
+    pack::{BLOCK, Head, VECTOR, dot, position, transpose, turn_back, write},
     scratch::Carver,
-    tile::{Left, ROWS, Right, exp2, product},
+    tile::{Left, ROWS, Right, below, exp2, product},
 };
 
 pub(super) struct Backward<'a> {
@@ -77,135 +77,144 @@ impl WithSimd for Backward<'_> {
             log_sum: carve.take(BLOCK),
             along: carve.take(BLOCK),
         };
-        shared.fill(&task, block.queries);
+        shared.fill(simd, &task, block.queries);
         for (i, log_sum) in log_sum.chunks_exact(t).enumerate() {
             let (queries, output, grad) = (task.queries(i), output.after(i * d), grad.after(i * d));
             for first in (0..t).step_by(BLOCK) {
                 let count = BLOCK.min(t - first);
-                queries.copy(first, count, task.scale(), angles, block.queries, width);
-                grad.copy(first, count, 1.0, None, block.grad, width);
+                queries.copy(simd, first..first + count, task.scale(), angles, block.queries, width);
+                grad.copy(simd, first..first + count, 1.0, None, block.grad, width);
                 for r in 0..count {
                     block.log_sum[r] = log_sum[first + r] * std::f32::consts::LOG2_E;
-                    block.along[r] = dot(output.at(first + r), grad.at(first + r));
+                    block.along[r] = dot(simd, output.at(first + r), grad.at(first + r));
                 }
                 block.log_sum[count..].fill(0.0);
                 block.along[count..].fill(0.0);
-                block.dqueries.fill(0.0);
                 let end = if task.causal { first + count } else { t };
                 for key in (0..end).step_by(BLOCK) {
-                    task.differentiate(simd, [first, key], count, &mut shared, &mut block);
+                    let diagonal = task.causal && first == key;
+                    let fresh = i == 0 && if task.causal { diagonal } else { first == 0 };
+                    let place = Place { key, count, keys: BLOCK.min(t - key), diagonal, fresh };
+                    task.differentiate(simd, place, &mut shared, &mut block);
                 }
                 let scale = task.scale() * std::f32::consts::LN_2;
                 for r in 0..count {
                     let out = &mut dqueries.row(first + r)[i * d..(i + 1) * d];
-                    task.finish(&block.dqueries[r * width..][..d], first + r, scale, out);
+                    task.finish(simd, &block.dqueries[r * width..(r + 1) * width], first + r, scale, out);
                 }
             }
         }
         for row in 0..t {
             // The queries were scaled into units of ln 2.
-            task.finish(&shared.dkeys[row * width..][..d], row, std::f32::consts::LN_2, dkeys.row(row));
-            dvalues.row(row).copy_from_slice(&shared.dvalues[row * width..][..d]);
+            task.finish(
+                simd,
+                &shared.dkeys[row * width..(row + 1) * width],
+                row,
+                std::f32::consts::LN_2,
+                dkeys.row(row),
+            );
+            write(simd, &shared.dvalues[row * width..(row + 1) * width], 1.0, dvalues.row(row));
         }
     }
 }
 
 impl Shared<'_> {
     #[inline(always)]
-    fn fill(&mut self, task: &Task<'_>, staged: &mut [f32]) {
+    fn fill<S: Simd>(&mut self, simd: S, task: &Task<'_>, staged: &mut [f32]) {
         let (t, width) = (task.t, self.width);
-        task.keys.copy(0, t, 1.0, task.angles, self.keys, width);
+        task.keys.copy(simd, 0..t, 1.0, task.angles, self.keys, width);
         let blocks = self.keys_across.chunks_exact_mut(BLOCK * width);
         blocks.zip(self.keys.chunks_exact(BLOCK * width)).for_each(|(out, rows)| transpose(rows, width, out));
         for (first, out) in (0..t).step_by(BLOCK).zip(self.values_across.chunks_exact_mut(BLOCK * width)) {
-            task.values.copy(first, BLOCK.min(t - first), 1.0, None, staged, width);
+            task.values.copy(simd, first..t.min(first + BLOCK), 1.0, None, staged, width);
             transpose(staged, width, out);
         }
-        self.dkeys.fill(0.0);
-        self.dvalues.fill(0.0);
+    }
+}
+
+/// Which block of scores.
+#[derive(Clone, Copy)]
+struct Place {
+    /// The first key.
+    key: usize,
+    /// Queries and keys in the block.
+    count: usize,
+    keys: usize,
+    /// Whether a query sees its own key and those before it alone.
+    diagonal: bool,
+    /// Whether nothing was added to these keys' gradients yet.
+    fresh: bool,
+}
+
+impl Place {
+    /// How many keys of the block the rows before `end` see.
+    #[inline(always)]
+    fn seen(self, end: usize) -> usize {
+        if self.diagonal { self.keys.min(end) } else { self.keys }
     }
 }
 
 impl Task<'_> {
-    /// Adds what the block of scores at `[query, key]` contributes to all three gradients.
+    /// Adds what a block of scores contributes to all three gradients.
     #[inline(always)]
-    fn differentiate<S: Simd>(
-        &self,
-        simd: S,
-        [first, key]: [usize; 2],
-        count: usize,
-        shared: &mut Shared<'_>,
-        block: &mut Block<'_>,
-    ) {
-        let width = shared.width;
-        let keys = BLOCK.min(self.t - key);
-        let diagonal = self.causal && first == key;
-        let rows = count.next_multiple_of(ROWS);
-        // How many keys of the block the rows before `end` see.
-        let seen = |end: usize| if diagonal { keys.min(end) } else { keys };
+    fn differentiate<S: Simd>(&self, simd: S, place: Place, shared: &mut Shared<'_>, block: &mut Block<'_>) {
+        let (width, Place { key, keys, diagonal, fresh, .. }) = (shared.width, place);
+        let rows = place.count.next_multiple_of(ROWS);
         for row in (0..rows).step_by(ROWS) {
-            let seen_by = |r: usize| seen(row + r + 1);
-            self.weigh(simd, row, key, seen(row + ROWS), seen_by, width, shared, block);
+            self.weigh(simd, row, place, shared, block);
         }
+        let right = |values| Right { values, row: width, columns: width };
         for column in (0..keys.next_multiple_of(ROWS)).step_by(ROWS) {
             let inner = if diagonal { column..rows } else { 0..rows };
             let at = (key + column) * width..(key + column + ROWS) * width;
             let across = |values| Left { values, row: 1, step: BLOCK };
-            let right = |values| Right { values, row: width, columns: width };
+            let (dvalues, dkeys) = (&mut shared.dvalues[at.clone()], &mut shared.dkeys[at]);
             let left = across(&block.weights[column..]);
-            product(simd, left, right(block.grad), inner.clone(), add(simd, &mut shared.dvalues[at.clone()], width));
+            product(simd, left, right(block.grad), inner.clone(), add(simd, fresh, dvalues, width));
             let left = across(&block.dscores[column..]);
-            product(simd, left, right(block.queries), inner, add(simd, &mut shared.dkeys[at], width));
+            product(simd, left, right(block.queries), inner, add(simd, fresh, dkeys, width));
         }
         for row in (0..rows).step_by(ROWS) {
             let left = Left { values: &block.dscores[row * BLOCK..], row: BLOCK, step: 1 };
-            let right = Right { values: &shared.keys[key * width..], row: width, columns: width };
             let out = &mut block.dqueries[row * width..(row + ROWS) * width];
-            product(simd, left, right, 0..seen(row + ROWS), add(simd, out, width));
+            let keys = right(&shared.keys[key * width..]);
+            product(simd, left, keys, 0..place.seen(row + ROWS), add(simd, key == 0, out, width));
         }
     }
 
-    /// [`ROWS`] rows of weights and of the scores' gradients, for the first `seen` keys of a block.
+    /// [`ROWS`] rows of weights and of the scores' gradients.
     #[inline(always)]
-    #[allow(clippy::too_many_arguments)]
-    fn weigh<S: Simd>(
-        &self,
-        simd: S,
-        row: usize,
-        key: usize,
-        seen: usize,
-        seen_by: impl Fn(usize) -> usize,
-        width: usize,
-        shared: &Shared<'_>,
-        block: &mut Block<'_>,
-    ) {
-        let columns = seen.next_multiple_of(VECTOR);
+    fn weigh<S: Simd>(&self, simd: S, row: usize, place: Place, shared: &Shared<'_>, block: &mut Block<'_>) {
+        let width = shared.width;
+        let columns = place.seen(row + ROWS).next_multiple_of(VECTOR);
         let at = row * BLOCK..(row + ROWS) * BLOCK;
         let (weights, dscores) = (&mut block.weights[at.clone()], &mut block.dscores[at]);
-        let right = Right { values: &shared.keys_across[key * width..], row: BLOCK, columns };
-        let left = Left { values: &block.queries[row * width..], row: width, step: 1 };
+        let left = |values| Left { values, row: width, step: 1 };
+        let keys = Right { values: &shared.keys_across[place.key * width..], row: BLOCK, columns };
         let log_sum = &block.log_sum[row..row + ROWS];
         product(
             simd,
-            left,
-            right,
+            left(&block.queries[row * width..]),
+            keys,
             0..self.d,
             #[inline(always)]
             |r, c, score| {
                 let (out, _) = S::as_mut_simd_f32s(&mut weights[r * BLOCK + c..r * BLOCK + c + S::F32_LANES]);
-                out[0] = exp2(simd, simd.sub_f32s(score, simd.splat_f32s(log_sum[r])));
+                let weight = exp2(simd, simd.sub_f32s(score, simd.splat_f32s(log_sum[r])));
+                let seen = place.seen(row + r + 1).saturating_sub(c);
+                out[0] = if seen < S::F32_LANES {
+                    simd.select_f32s(below(simd, seen), weight, simd.splat_f32s(0.0))
+                } else {
+                    weight
+                };
             },
         );
-        for r in 0..ROWS {
-            weights[r * BLOCK..][..columns][seen_by(r)..].fill(0.0);
-        }
-        let right = Right { values: &shared.values_across[key * width..], row: BLOCK, columns };
-        let left = Left { values: &block.grad[row * width..], row: width, step: 1 };
+        let values = Right { values: &shared.values_across[place.key * width..], row: BLOCK, columns };
         let along = &block.along[row..row + ROWS];
         product(
             simd,
-            left,
-            right,
+            left(&block.grad[row * width..]),
+            values,
             0..self.d,
             #[inline(always)]
             |r, c, dweight| {
@@ -219,31 +228,20 @@ impl Task<'_> {
 
     /// A row of the gradient of turned queries or keys, turned back.
     #[inline(always)]
-    fn finish(&self, row: &[f32], at: usize, scale: f32, out: &mut [f32]) {
+    fn finish<S: Simd>(&self, simd: S, row: &[f32], at: usize, scale: f32, out: &mut [f32]) {
         match self.angles {
-            Some(angles) => turn_back(row, position(angles, at, self.d), scale, out),
-            None => out.iter_mut().zip(row).for_each(|(out, x)| *out = x * scale),
+            Some(angles) => turn_back(&row[..self.d], position(angles, at, self.d), scale, out),
+            None => write(simd, row, scale, out),
         }
     }
 }
 
-/// Adds every vector to its place in [`ROWS`] rows of `width`.
+/// Adds every vector to its place in [`ROWS`] rows of `width`, or puts it there where those are `fresh`.
 #[inline(always)]
-fn add<S: Simd>(simd: S, out: &mut [f32], width: usize) -> impl FnMut(usize, usize, S::f32s) {
+fn add<S: Simd>(simd: S, fresh: bool, out: &mut [f32], width: usize) -> impl FnMut(usize, usize, S::f32s) {
     #[inline(always)]
     move |r, c, value| {
         let (out, _) = S::as_mut_simd_f32s(&mut out[r * width + c..r * width + c + S::F32_LANES]);
-        out[0] = simd.add_f32s(out[0], value);
+        out[0] = if fresh { value } else { simd.add_f32s(out[0], value) };
     }
-}
-
-#[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0f32; VECTOR];
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<VECTOR>(), b.as_chunks::<VECTOR>());
-    for (a, b) in a.iter().zip(b) {
-        lanes.iter_mut().zip(a.iter().zip(b)).for_each(|(lane, (a, b))| *lane += a * b);
-    }
-    lanes.iter_mut().zip(a_rest.iter().zip(b_rest)).for_each(|(lane, (a, b))| *lane += a * b);
-    crate::host::fold(lanes)
 }

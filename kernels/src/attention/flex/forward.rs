@@ -5,9 +5,9 @@ use pulp::{Simd, WithSimd};
 use super::{
     Task,
     bands::Band,
-    pack::{BLOCK, VECTOR, transpose},
+    pack::{BLOCK, VECTOR, transpose, write},
     scratch::Carver,
-    tile::{Left, ROWS, Right, exp2, product},
+    tile::{Left, ROWS, Right, below, exp2, ln, product},
 };
 
 /// Keys whose scores are held at once; a longer row is done in several goes, each correcting the ones before.
@@ -56,10 +56,11 @@ impl WithSimd for Forward<'_> {
         let staged = carve.take(BLOCK * width);
         for (first, block) in (0..t).step_by(BLOCK).zip(keys.chunks_exact_mut(BLOCK * width)) {
             let count = BLOCK.min(t - first);
-            self.task.keys.copy(first, count, 1.0, self.task.angles, staged, width);
+            self.task.keys.copy(simd, first..first + count, 1.0, self.task.angles, staged, width);
             transpose(staged, width, block);
         }
-        self.task.values.copy(0, t, 1.0, None, values, width);
+        self.task.values.copy(simd, 0..t, 1.0, None, values, width);
+
         let mut block = Block {
             keys,
             values,
@@ -74,13 +75,16 @@ impl WithSimd for Forward<'_> {
             for first in (0..t).step_by(BLOCK) {
                 let count = BLOCK.min(t - first);
                 // Scores in units of ln 2, as the exponential is one of 2.
-                queries.copy(first, count, self.task.scale(), self.task.angles, block.queries, width);
+                queries.copy(simd, first..first + count, self.task.scale(), self.task.angles, block.queries, width);
+
                 self.task.attend(simd, first, count, width, &mut block);
                 for r in 0..count {
-                    let scale = 1.0 / block.total[r];
                     let out = &mut self.output.row(first + r)[i * d..(i + 1) * d];
-                    out.iter_mut().zip(&block.sums[r * width..]).for_each(|(out, sum)| *out = sum * scale);
-                    log_sum[first + r] = (block.largest[r] + block.total[r].log2()) * std::f32::consts::LN_2;
+                    write(simd, &block.sums[r * width..(r + 1) * width], 1.0 / block.total[r], out);
+                }
+                let rows = block.largest.iter().zip(block.total.iter());
+                for (log_sum, (largest, total)) in log_sum[first..first + count].iter_mut().zip(rows) {
+                    *log_sum = largest * std::f32::consts::LN_2 + ln(*total);
                 }
             }
         }
@@ -98,19 +102,10 @@ impl Task<'_> {
                 let seen = if self.causal { self.t.min(first + row + ROWS) } else { self.t };
                 let Some(seen) = seen.checked_sub(chunk).filter(|seen| *seen > 0) else { continue };
                 let seen = seen.min(CHUNK);
-                self.score(simd, row, chunk, seen, width, block);
-                let mut fade = [1f32; ROWS];
-                for (r, fade) in fade.iter_mut().enumerate().take(count - row) {
-                    let own = if self.causal { seen.min(first + row + r + 1 - chunk) } else { seen };
-                    let scores = &mut block.scores[(row + r) * SCORES..][..seen.next_multiple_of(VECTOR)];
-                    scores[own..].fill(f32::NEG_INFINITY);
-                    let (largest, total) = (&mut block.largest[row + r], &mut block.total[row + r]);
-                    let before = if chunk == 0 { f32::NEG_INFINITY } else { *largest };
-                    let (now, sum) = soften(simd, scores, before);
-                    *fade = (before - now).exp2();
-                    *total = if chunk == 0 { sum } else { *total * *fade + sum };
-                    *largest = now;
-                }
+                self.score(simd, [first, row], chunk, seen, width, block);
+                let columns = seen.next_multiple_of(VECTOR);
+                let stats = [&mut block.largest[row..row + ROWS], &mut block.total[row..row + ROWS]];
+                let fade = soften(simd, &mut block.scores[row * SCORES..], columns, chunk == 0, stats);
                 let left = Left { values: &block.scores[row * SCORES..], row: SCORES, step: 1 };
                 let right = Right { values: &block.values[chunk * width..], row: width, columns: width };
                 let sums = &mut block.sums[row * width..(row + ROWS) * width];
@@ -133,14 +128,25 @@ impl Task<'_> {
         }
     }
 
-    /// The scores of [`ROWS`] rows and the keys `chunk..chunk + seen`, and some after them up to a whole vector.
+    /// The scores of [`ROWS`] rows and the keys `chunk..chunk + seen`; minus infinity where a key is not seen, up to a
+    /// whole vector.
     #[inline(always)]
-    fn score<S: Simd>(&self, simd: S, row: usize, chunk: usize, seen: usize, width: usize, block: &mut Block<'_>) {
+    fn score<S: Simd>(
+        &self,
+        simd: S,
+        [first, row]: [usize; 2],
+        chunk: usize,
+        seen: usize,
+        width: usize,
+        block: &mut Block<'_>,
+    ) {
         let left = Left { values: &block.queries[row * width..], row: width, step: 1 };
         for key in (0..seen).step_by(BLOCK) {
             let columns = BLOCK.min((seen - key).next_multiple_of(VECTOR));
             let right = Right { values: &block.keys[(chunk + key) * width..], row: BLOCK, columns };
             let scores = &mut block.scores[row * SCORES + key..];
+            // Keys seen by row 0, counted from here; each row after it sees one more.
+            let (own, more) = if self.causal { (first + row + 1 - chunk - key, 1) } else { (seen - key, 0) };
             product(
                 simd,
                 left,
@@ -149,26 +155,56 @@ impl Task<'_> {
                 #[inline(always)]
                 |r, c, value| {
                     let (scores, _) = S::as_mut_simd_f32s(&mut scores[r * SCORES + c..r * SCORES + c + S::F32_LANES]);
-                    scores[0] = value;
+                    let own = (own + more * r).saturating_sub(c);
+                    scores[0] = if own < S::F32_LANES {
+                        simd.select_f32s(below(simd, own), value, simd.splat_f32s(f32::NEG_INFINITY))
+                    } else {
+                        value
+                    };
                 },
             );
         }
     }
 }
 
-/// Turns scores into `2^(score - largest)`; returns the largest of them and `before`, and the sum.
+/// Turns [`ROWS`] rows of scores into `2^(score - largest)` and keeps largest scores and sums in `stats`; returns by
+/// what earlier sums of the same rows, unless this is the first chunk, are to be multiplied.
 #[inline(always)]
-fn soften<S: Simd>(simd: S, scores: &mut [f32], before: f32) -> (f32, f32) {
-    let (vectors, _) = S::as_mut_simd_f32s(scores);
-    let mut largest = simd.splat_f32s(before);
-    for vector in vectors.iter() {
-        largest = simd.max_f32s(*vector, largest);
+fn soften<S: Simd>(
+    simd: S,
+    scores: &mut [f32],
+    columns: usize,
+    first: bool,
+    [largest, total]: [&mut [f32]; 2],
+) -> [f32; ROWS] {
+    let mut maxima = [simd.splat_f32s(f32::NEG_INFINITY); ROWS];
+    for c in (0..columns).step_by(S::F32_LANES) {
+        for (r, maximum) in maxima.iter_mut().enumerate() {
+            let (scores, _) = S::as_simd_f32s(&scores[r * SCORES + c..r * SCORES + c + S::F32_LANES]);
+            *maximum = simd.max_f32s(scores[0], *maximum);
+        }
     }
-    let largest = simd.reduce_max_f32s(largest);
-    let mut sum = simd.splat_f32s(0.0);
-    for vector in vectors.iter_mut() {
-        *vector = exp2(simd, simd.sub_f32s(*vector, simd.splat_f32s(largest)));
-        sum = simd.add_f32s(sum, *vector);
+    let mut fade = [0f32; ROWS];
+    for ((maximum, fade), largest) in maxima.iter_mut().zip(&mut fade).zip(&mut *largest) {
+        let mut now = simd.reduce_max_f32s(*maximum);
+        if !first {
+            now = now.max(*largest);
+            *fade = (*largest - now).exp2();
+        }
+        *largest = now;
+        *maximum = simd.splat_f32s(now);
     }
-    (largest, simd.reduce_sum_f32s(sum))
+    let mut sums = [simd.splat_f32s(0.0); ROWS];
+    for c in (0..columns).step_by(S::F32_LANES) {
+        for (r, (sum, maximum)) in sums.iter_mut().zip(maxima).enumerate() {
+            let (scores, _) = S::as_mut_simd_f32s(&mut scores[r * SCORES + c..r * SCORES + c + S::F32_LANES]);
+            scores[0] = exp2(simd, simd.sub_f32s(scores[0], maximum));
+            *sum = simd.add_f32s(*sum, scores[0]);
+        }
+    }
+    for ((sum, fade), total) in sums.into_iter().zip(&fade).zip(total) {
+        let sum = simd.reduce_sum_f32s(sum);
+        *total = if first { sum } else { *total * fade + sum };
+    }
+    fade
 }

@@ -1,5 +1,9 @@
 //! Rows of heads into blocks that the products take whole, and back.
 
+use std::ops::Range;
+
+use pulp::Simd;
+
 /// Rows and columns of a block of scores.
 pub(super) const BLOCK: usize = 64;
 
@@ -35,27 +39,58 @@ impl<'a> Head<'a> {
     /// Copies rows `first..first + count` times `scale`, turned by their angles, to rows of `width` elements that are
     /// padded with zeros; so are rows after them, to the end of `out`.
     #[inline(always)]
-    pub(super) fn copy(
+    pub(super) fn copy<S: Simd>(
         self,
-        first: usize,
-        count: usize,
+        simd: S,
+        rows: Range<usize>,
         scale: f32,
         angles: Angles<'_>,
         out: &mut [f32],
         width: usize,
     ) {
-        let (rows, padding) = out.split_at_mut(count * width);
-        for (i, out) in rows.chunks_exact_mut(width).enumerate() {
-            let from = self.at(first + i);
-            let (out, rest) = out.split_at_mut(self.d);
-            rest.fill(0.0);
+        let (copied, padding) = out.split_at_mut(rows.len() * width);
+        for (row, out) in rows.zip(copied.chunks_exact_mut(width)) {
             match angles {
-                None => out.iter_mut().zip(from).for_each(|(out, x)| *out = x * scale),
-                Some(angles) => turn(from, position(angles, first + i, self.d), scale, out),
+                None => write(simd, self.at(row), scale, out),
+                Some(angles) => {
+                    let (out, rest) = out.split_at_mut(self.d);
+                    turn(self.at(row), position(angles, row, self.d), scale, out);
+                    rest.fill(0.0);
+                }
             }
         }
         padding.fill(0.0);
     }
+}
+
+/// `out` is `x` times `scale`, then zeros; one of the two may be shorter, by less than a [`VECTOR`].
+#[inline(always)]
+pub(super) fn write<S: Simd>(simd: S, x: &[f32], scale: f32, out: &mut [f32]) {
+    let scale = simd.splat_f32s(scale);
+    let ((from, from_rest), (to, to_rest)) = (S::as_simd_f32s(x), S::as_mut_simd_f32s(out));
+    let whole = from.len().min(to.len());
+    let (copied, padding) = to.split_at_mut(whole);
+    for (to, from) in copied.iter_mut().zip(from) {
+        *to = simd.mul_f32s(*from, scale);
+    }
+    if from.len() > whole {
+        simd.partial_store_f32s(to_rest, simd.mul_f32s(from[whole], scale));
+    }
+    if let [first, padding @ ..] = padding {
+        *first = simd.mul_f32s(simd.partial_load_f32s(from_rest), scale);
+        padding.fill(simd.splat_f32s(0.0));
+    }
+}
+
+/// The sum of products, in a vector of partial sums.
+#[inline(always)]
+pub(super) fn dot<S: Simd>(simd: S, a: &[f32], b: &[f32]) -> f32 {
+    let ((a, a_rest), (b, b_rest)) = (S::as_simd_f32s(a), S::as_simd_f32s(b));
+    let mut sum = simd.mul_f32s(simd.partial_load_f32s(a_rest), simd.partial_load_f32s(b_rest));
+    for (a, b) in a.iter().zip(b) {
+        sum = simd.mul_add_e_f32s(*a, *b, sum);
+    }
+    simd.reduce_sum_f32s(sum)
 }
 
 /// The angles of one position, `d / 2` each.

@@ -126,3 +126,36 @@ pub(super) fn exp2<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let value = simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(power), exponent));
     simd.select_f32s(simd.less_than_f32s(x, splat(LOWEST)), splat(0.0), value)
 }
+
+/// The natural logarithm of a normal number above 0, to 2 units in the last place (Cephes); NaN and infinity stay.
+#[inline(always)]
+pub(super) fn ln(x: f32) -> f32 {
+    const HALF_ROOT: u32 = 0x3f35_04f3;
+    let shifted = x.to_bits().wrapping_sub(HALF_ROOT);
+    let exponent = (shifted as i32 >> 23) as f32;
+    let m = f32::from_bits((shifted & 0x007f_ffff).wrapping_add(HALF_ROOT)) - 1.0; // in [sqrt(1/2) - 1, sqrt(2) - 1)
+    let square = m * m;
+    let p = [
+        -1.151_461_03e-1,
+        1.167_699_874e-1,
+        -1.242_014_1e-1,
+        1.424_932_3e-1,
+        -1.666_805_77e-1,
+        2.000_071_5e-1,
+        -2.499_999_4e-1,
+        3.333_333_1e-1,
+    ]
+    .into_iter()
+    .fold(7.037_683_6e-2, |p, c| p * m + c);
+    let tail = m * square * p - exponent * 2.121_944_4e-4 - 0.5 * square;
+    let value = exponent * 0.693_359_4 + (m + tail);
+    if x < f32::INFINITY { value } else { x }
+}
+
+/// The lanes whose index is below `n`.
+#[inline(always)]
+pub(super) fn below<S: Simd>(simd: S, n: usize) -> S::m32s {
+    const INDICES: [u32; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+    let (indices, _) = S::as_simd_u32s(&INDICES);
+    simd.less_than_u32s(indices[0], simd.splat_u32s(n as u32))
+}
