@@ -2,6 +2,9 @@
 
 use kiln_kernels::AttentionOptions;
 
+/// What weights are multiplied by after the softmax, `[b, h, t, t]`: 0 where one is dropped.
+pub type Mask<'a> = Option<&'a [f64]>;
+
 #[derive(Debug, Clone, Copy)]
 pub struct Case {
     pub b: usize,
@@ -18,8 +21,8 @@ impl Case {
         (self.heads + 2 * self.kv_heads) * self.d
     }
 
-    pub fn options(self) -> AttentionOptions {
-        AttentionOptions { heads: self.heads, kv_heads: self.kv_heads, causal: self.causal, dropout: 0.0 }
+    pub fn options(self, dropout: f64) -> AttentionOptions {
+        AttentionOptions { heads: self.heads, kv_heads: self.kv_heads, causal: self.causal, dropout }
     }
 
     /// Of element `i` of a head at position `t`; faster than in any model, so that an error shows at few positions.
@@ -28,7 +31,7 @@ impl Case {
     }
 
     /// Output `[b, t, h d]`.
-    pub fn forward(self, joint: &[f64]) -> Vec<f64> {
+    pub fn forward(self, joint: &[f64], mask: Mask<'_>) -> Vec<f64> {
         let mut y = vec![0.0; self.b * self.t * self.heads * self.d];
         for (b, h) in (0..self.b).flat_map(|b| (0..self.heads).map(move |h| (b, h))) {
             let [q, k, v] = self.parts(joint, b, h);
@@ -36,6 +39,7 @@ impl Case {
             for (i, row) in weights.iter().enumerate() {
                 let at = self.column(b, i, h);
                 for (j, weight) in row.iter().enumerate() {
+                    let weight = weight * self.kept(mask, [b, h, i, j]);
                     (0..self.d).for_each(|c| y[at + c] += weight * v[j][c]);
                 }
             }
@@ -44,7 +48,7 @@ impl Case {
     }
 
     /// The gradient of `sum(y * dy)` with respect to `joint`.
-    pub fn backward(self, joint: &[f64], dy: &[f64]) -> Vec<f64> {
+    pub fn backward(self, joint: &[f64], dy: &[f64], mask: Mask<'_>) -> Vec<f64> {
         let mut out = vec![0.0; joint.len()];
         let scale = 1.0 / (self.d as f64).sqrt();
         for (b, h) in (0..self.b).flat_map(|b| (0..self.heads).map(move |h| (b, h))) {
@@ -54,14 +58,15 @@ impl Case {
             for (i, row) in self.weights(&q, &k).iter().enumerate() {
                 let at = self.column(b, i, h);
                 let dy = &dy[at..at + self.d];
-                let dweights: Vec<f64> = v.iter().map(|v| dot(v, dy)).collect();
+                let kept: Vec<f64> = (0..self.t).map(|j| self.kept(mask, [b, h, i, j])).collect();
+                let dweights: Vec<f64> = v.iter().zip(&kept).map(|(v, kept)| dot(v, dy) * kept).collect();
                 let along = dot(&dweights, row);
                 for (j, weight) in row.iter().enumerate() {
                     let dscore = weight * (dweights[j] - along) * scale;
                     for c in 0..self.d {
                         dq[i][c] += dscore * k[j][c];
                         dk[j][c] += dscore * q[i][c];
-                        out[(b * self.t + j) * self.width() + value + c] += weight * dy[c];
+                        out[(b * self.t + j) * self.width() + value + c] += weight * kept[j] * dy[c];
                     }
                 }
             }
@@ -73,6 +78,10 @@ impl Case {
             }
         }
         out
+    }
+
+    fn kept(self, mask: Mask<'_>, [b, h, i, j]: [usize; 4]) -> f64 {
+        mask.map_or(1.0, |mask| mask[((b * self.heads + h) * self.t + i) * self.t + j])
     }
 
     fn column(self, b: usize, t: usize, h: usize) -> usize {

@@ -4,11 +4,13 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod dropout;
 mod host;
 
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
-use host::Case;
+use host::{Case, Mask};
 use kiln_kernels::attention;
+use proptest::prelude::*;
 use support::{close, devices, noise, values};
 
 const fn case(b: usize, t: usize, heads: usize, kv_heads: usize, d: usize) -> Case {
@@ -64,14 +66,19 @@ fn angles(case: Case, device: &Device) -> Option<(Tensor<2>, Tensor<2>)> {
 /// f32's rounding: a score sums up to 128 products below 4, so it and hence a weight's relative error are off by some
 /// 1e-6; an output averages values below 2. A gradient sums up to 130 rows of such terms.
 fn run(what: &str, case: Case, joint: Tensor<3>, device: &Device) {
+    run_masked(what, case, joint, device, (0.0, None));
+}
+
+fn run_masked(what: &str, case: Case, joint: Tensor<3>, device: &Device, (dropout, mask): (f64, Mask<'_>)) {
     let joint = joint.require_grad();
     let dy = output_gradient(case);
-    let y = attention(joint.clone(), angles(case, device), case.options());
+    let y = attention(joint.clone(), angles(case, device), case.options(dropout));
     let weighted = y.clone() * upload(&dy, [case.b, case.t, case.heads * case.d], device);
     let gradients = weighted.sum().backward();
     let right = input(case);
-    close(&format!("{what} y"), &values(y), &case.forward(&right), 1e-5, 1e-5);
-    close(&format!("{what} dx"), &values(joint.grad(&gradients).unwrap()), &case.backward(&right, &dy), 5e-5, 5e-5);
+    close(&format!("{what} y"), &values(y), &case.forward(&right, mask), 1e-5, 1e-5);
+    let dx = values(joint.grad(&gradients).unwrap());
+    close(&format!("{what} dx"), &dx, &case.backward(&right, &dy, mask), 5e-5, 5e-5);
 }
 
 #[test]
@@ -79,8 +86,9 @@ fn the_reference_gradient_is_the_slope_of_the_reference() {
     for (causal, rotary) in [(true, true), (false, false)] {
         let case = Case { causal, rotary, ..case(2, 5, 4, 2, 6) };
         let (x, dy) = (input(case), output_gradient(case));
-        let loss = |x: &[f64]| -> f64 { case.forward(x).iter().zip(&dy).map(|(y, dy)| y * dy).sum() };
-        for (j, slope) in case.backward(&x, &dy).iter().enumerate().step_by(3) {
+        let mask = some(case.b * case.heads * case.t * case.t, 3, 1.0);
+        let loss = |x: &[f64]| -> f64 { case.forward(x, Some(&mask)).iter().zip(&dy).map(|(y, dy)| y * dy).sum() };
+        for (j, slope) in case.backward(&x, &dy, Some(&mask)).iter().enumerate().step_by(3) {
             let moved = |by: f64| {
                 loss(&x.iter().enumerate().map(|(i, x)| if i == j { x + by } else { *x }).collect::<Vec<_>>())
             };
@@ -120,7 +128,7 @@ fn nothing_in_gives_nothing_out() {
         for (b, t) in [(0, 3), (2, 0)] {
             let case = case(b, t, 4, 2, 8);
             let joint = Tensor::<3>::zeros([b, t, case.width()], &device);
-            assert_eq!(attention(joint, angles(case, &device), case.options()).dims(), [b, t, 32], "{name}");
+            assert_eq!(attention(joint, angles(case, &device), case.options(0.0)).dims(), [b, t, 32], "{name}");
         }
     }
 }
@@ -134,7 +142,7 @@ fn large_scores_stay_finite() {
             let case = Case { causal, ..CASES[5] };
             let joint = upload(&input(case), [case.b, case.t, case.width()], &device) * 100.0;
             let joint = joint.detach().require_grad();
-            let y = attention(joint.clone(), None, case.options());
+            let y = attention(joint.clone(), None, case.options(0.0));
             let gradients = y.clone().sum().backward();
             let (y, dx) = (values(y), values(joint.grad(&gradients).unwrap()));
             assert!(y.iter().all(|y| y.abs() <= 200.001), "{name}: an average leaves the range of its values");
@@ -158,9 +166,49 @@ fn half_precision_takes_the_composed_path_where_there_is_no_other() {
         }
         let case = CASES[2];
         let joint = upload(&input(case), [case.b, case.t, case.width()], &device).cast(FloatDType::BF16);
-        let y = attention(joint.clone(), None, case.options());
+        let y = attention(joint.clone(), None, case.options(0.0));
         assert_eq!(y.dtype(), joint.dtype(), "{name}");
         let rounded: Vec<f64> = values(joint).iter().map(|x| f64::from(*x)).collect();
-        close(name, &values(y), &case.forward(&rounded), 0.05, 0.02);
+        close(name, &values(y), &case.forward(&rounded, None), 0.05, 0.02);
+    }
+}
+
+/// Block by block and head by head in one order, whoever computes them; 150 rows are three blocks.
+#[test]
+#[cfg(feature = "flex")]
+fn flex_gives_the_same_bits_on_any_number_of_threads() {
+    let case = Case { rotary: true, ..case(2, 150, 4, 2, 20) };
+    let _alone = dropout::GENERATOR.lock();
+    let bits = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let device = Device::flex().autodiff();
+            device.seed(1);
+            let joint = upload(&input(case), [case.b, case.t, case.width()], &device).require_grad();
+            let y = attention(joint.clone(), angles(case, &device), case.options(0.1));
+            let dy = upload(&output_gradient(case), [case.b, case.t, case.heads * case.d], &device);
+            let gradients = (y.clone() * dy).sum().backward();
+            let all = [values(y), values(joint.grad(&gradients).unwrap())];
+            all.concat().iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+        })
+    };
+    let one = bits(1);
+    assert!(one == bits(2) && one == bits(3));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Any sizes up to two blocks and a half, on flex: the other devices compose the same operations whatever they are.
+    #[test]
+    #[cfg(feature = "flex")]
+    fn any_sizes_match_the_reference(
+        b in 1usize..3, t in 1usize..160, group in 1usize..4, kv_heads in 1usize..3, half in 1usize..40,
+        causal: bool, rotary: bool,
+    ) {
+        let case = Case { b, t, heads: group * kv_heads, kv_heads, d: 2 * half, causal, rotary };
+        let device = Device::flex().autodiff();
+        let joint = upload(&input(case), [b, t, case.width()], &device);
+        run(&format!("{case:?}"), case, joint, &device);
     }
 }

@@ -94,7 +94,8 @@ impl WithSimd for Backward<'_> {
                 for key in (0..end).step_by(BLOCK) {
                     let diagonal = task.causal && first == key;
                     let fresh = i == 0 && if task.causal { diagonal } else { first == 0 };
-                    let place = Place { key, count, keys: BLOCK.min(t - key), diagonal, fresh };
+                    let place =
+                        Place { head: task.head + i, first, key, count, keys: BLOCK.min(t - key), diagonal, fresh };
                     task.differentiate(simd, place, &mut shared, &mut block);
                 }
                 let scale = task.scale() * std::f32::consts::LN_2;
@@ -135,6 +136,9 @@ impl Shared<'_> {
 /// Which block of scores.
 #[derive(Clone, Copy)]
 struct Place {
+    head: usize,
+    /// The first query.
+    first: usize,
     /// The first key.
     key: usize,
     /// Queries and keys in the block.
@@ -211,6 +215,7 @@ impl Task<'_> {
         );
         let values = Right { values: &shared.values_across[place.key * width..], row: BLOCK, columns };
         let along = &block.along[row..row + ROWS];
+        let keys = self.dropout.map(|dropout| (dropout, dropout.keys(place.head, place.first + row)));
         product(
             simd,
             left(&block.grad[row * width..]),
@@ -219,9 +224,16 @@ impl Task<'_> {
             #[inline(always)]
             |r, c, dweight| {
                 let at = r * BLOCK + c..r * BLOCK + c + S::F32_LANES;
-                let (weight, _) = S::as_simd_f32s(&weights[at.clone()]);
+                let (weight, _) = S::as_mut_simd_f32s(&mut weights[at.clone()]);
                 let (out, _) = S::as_mut_simd_f32s(&mut dscores[at]);
-                out[0] = simd.mul_f32s(weight[0], simd.sub_f32s(dweight, simd.splat_f32s(along[r])));
+                let (whole, mut dweight) = (weight[0], dweight);
+                if let Some((dropout, keys)) = keys {
+                    let kept = dropout.kept(simd, keys[r], place.key + c);
+                    let scaled = |x| simd.mul_f32s(x, simd.splat_f32s(dropout.scale));
+                    dweight = simd.select_f32s(kept, scaled(dweight), simd.splat_f32s(0.0));
+                    weight[0] = simd.select_f32s(kept, scaled(whole), simd.splat_f32s(0.0));
+                }
+                out[0] = simd.mul_f32s(whole, simd.sub_f32s(dweight, simd.splat_f32s(along[r])));
             },
         );
     }

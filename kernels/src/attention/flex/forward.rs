@@ -41,6 +41,7 @@ struct Block<'a> {
     sums: &'a mut [f32],
     largest: &'a mut [f32],
     total: &'a mut [f32],
+    head: usize,
 }
 
 impl WithSimd for Forward<'_> {
@@ -69,9 +70,12 @@ impl WithSimd for Forward<'_> {
             sums: carve.take(BLOCK * width),
             largest: carve.take(BLOCK),
             total: carve.take(BLOCK),
+            head: 0,
         };
+        let kept = self.task.dropout.map_or(1.0, |dropout| dropout.scale);
         for (i, log_sum) in self.log_sum.chunks_exact_mut(t).enumerate() {
             let queries = self.task.queries(i);
+            block.head = self.task.head + i;
             for first in (0..t).step_by(BLOCK) {
                 let count = BLOCK.min(t - first);
                 // Scores in units of ln 2, as the exponential is one of 2.
@@ -80,7 +84,7 @@ impl WithSimd for Forward<'_> {
                 self.task.attend(simd, first, count, width, &mut block);
                 for r in 0..count {
                     let out = &mut self.output.row(first + r)[i * d..(i + 1) * d];
-                    write(simd, &block.sums[r * width..(r + 1) * width], 1.0 / block.total[r], out);
+                    write(simd, &block.sums[r * width..(r + 1) * width], kept / block.total[r], out);
                 }
                 let rows = block.largest.iter().zip(block.total.iter());
                 for (log_sum, (largest, total)) in log_sum[first..first + count].iter_mut().zip(rows) {
@@ -105,7 +109,12 @@ impl Task<'_> {
                 self.score(simd, [first, row], chunk, seen, width, block);
                 let columns = seen.next_multiple_of(VECTOR);
                 let stats = [&mut block.largest[row..row + ROWS], &mut block.total[row..row + ROWS]];
-                let fade = soften(simd, &mut block.scores[row * SCORES..], columns, chunk == 0, stats);
+                let scores = &mut block.scores[row * SCORES..];
+                let fade = soften(simd, scores, columns, chunk == 0, stats);
+                if let Some(dropout) = self.dropout {
+                    let keys = dropout.keys(block.head, first + row);
+                    drop_some(simd, scores, columns, |r, c| dropout.kept(simd, keys[r], chunk + c));
+                }
                 let left = Left { values: &block.scores[row * SCORES..], row: SCORES, step: 1 };
                 let right = Right { values: &block.values[chunk * width..], row: width, columns: width };
                 let sums = &mut block.sums[row * width..(row + ROWS) * width];
@@ -207,4 +216,15 @@ fn soften<S: Simd>(
         *total = if first { sum } else { *total * fade + sum };
     }
     fade
+}
+
+/// Sets to zero what of [`ROWS`] rows is not `kept`.
+#[inline(always)]
+fn drop_some<S: Simd>(simd: S, weights: &mut [f32], columns: usize, kept: impl Fn(usize, usize) -> S::m32s) {
+    for c in (0..columns).step_by(S::F32_LANES) {
+        for r in 0..ROWS {
+            let (weights, _) = S::as_mut_simd_f32s(&mut weights[r * SCORES + c..r * SCORES + c + S::F32_LANES]);
+            weights[0] = simd.select_f32s(kept(r, c), weights[0], simd.splat_f32s(0.0));
+        }
+    }
 }

@@ -4,13 +4,14 @@
 
 mod backward;
 mod bands;
+mod dropout;
 mod forward;
 mod pack;
 mod scratch;
 mod tile;
 
-use burn::backend::{Flex, tensor::FloatTensor};
-use burn::tensor::DType;
+use burn::backend::{Flex, TensorMetadata, flex::FlexTensor, ops::FloatTensorOps, tensor::FloatTensor};
+use burn::tensor::{DType, Distribution, FloatDType, Shape};
 use pulp::Arch;
 use rayon::prelude::*;
 
@@ -21,24 +22,34 @@ use crate::{
 };
 use backward::Backward;
 use bands::Shared;
+use dropout::Dropout;
 use forward::Forward;
 use pack::{Angles, Head};
 use scratch::with_scratch;
 
 impl Attention for Flex {
+    /// Two whole numbers below 2^24, which f32 holds: a seed.
+    fn attention_noise(joint: FloatTensor<Self>, options: AttentionOptions) -> FloatTensor<Self> {
+        if joint.dtype() != DType::F32 {
+            return reference::noise::<Self>(joint, options);
+        }
+        let whole = Distribution::Uniform(0.0, f64::from(1 << 24));
+        Self::float_floor(Self::float_random(Shape::new([2]), whole, &joint.device(), FloatDType::F32))
+    }
+
     fn attention_forward(
         joint: FloatTensor<Self>,
         angles: FloatTensor<Self>,
         noise: FloatTensor<Self>,
         options: AttentionOptions,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        if joint.dtype() != DType::F32 || options.dropout > 0.0 {
+        if joint.dtype() != DType::F32 {
             return reference::forward::<Self>(joint, angles, noise, options);
         }
         let sizes @ Sizes { b, t, heads, d, .. } = Sizes::of(&joint, options);
         timed("attention.forward", work(sizes, 2.0, 4 * b * t * (sizes.width() + heads * d)), || {
-            let (joint, angles) = (packed(joint), packed(angles));
-            let call = Call { joint: joint.storage(), angles: angles.storage(), turns: turns(&angles), sizes };
+            let (joint, angles, noise) = (packed(joint), packed(angles), packed(noise));
+            let call = Call::new([&joint, &angles, &noise], options);
             let (output, log_sum) = call.forward();
             (tensor(output, [b, t, heads * d]), tensor(log_sum, [b, heads, t]))
         })
@@ -53,14 +64,14 @@ impl Attention for Flex {
         grad: FloatTensor<Self>,
         options: AttentionOptions,
     ) -> FloatTensor<Self> {
-        if joint.dtype() != DType::F32 || options.dropout > 0.0 {
+        if joint.dtype() != DType::F32 {
             return reference::backward::<Self>(joint, angles, noise, (output, log_sum, grad), options);
         }
         let sizes @ Sizes { b, t, heads, d, .. } = Sizes::of(&joint, options);
         timed("attention.backward", work(sizes, 5.0, 4 * b * t * 2 * (sizes.width() + heads * d)), || {
-            let (joint, angles) = (packed(joint), packed(angles));
+            let (joint, angles, noise) = (packed(joint), packed(angles), packed(noise));
             let (output, log_sum, grad) = (packed(output), packed(log_sum), packed(grad));
-            let call = Call { joint: joint.storage(), angles: angles.storage(), turns: turns(&angles), sizes };
+            let call = Call::new([&joint, &angles, &noise], options);
             let gradient = call.backward(output.storage(), log_sum.storage(), grad.storage());
             tensor(gradient, [b, t, sizes.width()])
         })
@@ -77,8 +88,8 @@ fn work(Sizes { b, t, heads, d, causal, .. }: Sizes, products: f64, bytes: usize
 #[derive(Clone, Copy)]
 struct Call<'a> {
     joint: &'a [f32],
-    angles: &'a [f32],
-    turns: bool,
+    angles: Angles<'a>,
+    dropout: Option<Dropout>,
     sizes: Sizes,
 }
 
@@ -89,6 +100,9 @@ struct Task<'a> {
     keys: Head<'a>,
     values: Head<'a>,
     angles: Angles<'a>,
+    dropout: Option<Dropout>,
+    /// The first query head, counted over all sequences.
+    head: usize,
     t: usize,
     d: usize,
     causal: bool,
@@ -107,6 +121,16 @@ impl<'a> Task<'a> {
 }
 
 impl<'a> Call<'a> {
+    fn new([joint, angles, noise]: [&'a FlexTensor; 3], options: AttentionOptions) -> Self {
+        let sizes = Sizes::of(joint, options);
+        Self {
+            joint: joint.storage(),
+            angles: turns(angles).then(|| angles.storage().split_at(sizes.t * (sizes.d / 2))),
+            dropout: (options.dropout > 0.0).then(|| Dropout::new(noise.storage(), options.dropout)),
+            sizes,
+        }
+    }
+
     fn forward(self) -> (Vec<f32>, Vec<f32>) {
         let Sizes { b, t, heads, kv_heads, d, .. } = self.sizes;
         let group = heads / kv_heads;
@@ -165,7 +189,9 @@ impl<'a> Call<'a> {
             first: head(g * group),
             keys: head(heads + g),
             values: head(heads + kv_heads + g),
-            angles: self.turns.then(|| self.angles.split_at(t * (d / 2))),
+            angles: self.angles,
+            dropout: self.dropout,
+            head: b * heads + g * group,
             t,
             d,
             causal,

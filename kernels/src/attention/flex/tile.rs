@@ -3,7 +3,7 @@
 //! Attention's products are some 64 wide in every direction and each wants something done to its result: a matrix
 //! product that packs its operands and stores before it returns spends as long on that as on the arithmetic.
 
-use std::ops::Range;
+use std::{f32::consts::LN_2, ops::Range};
 
 use pulp::Simd;
 
@@ -35,7 +35,7 @@ pub(super) fn product<S: Simd>(
     inner: Range<usize>,
     mut sink: impl FnMut(usize, usize, S::f32s),
 ) {
-    debug_assert!(right.columns % 16 == 0);
+    debug_assert!(right.columns.is_multiple_of(16));
     if inner.is_empty() {
         return;
     }
@@ -115,7 +115,7 @@ pub(super) fn exp2<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     const LOWEST: f32 = -125.0;
     // Adding 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits.
     const ROUND: f32 = 12_582_912.0;
-    const POLYNOMIAL: [f32; 6] = [1.339_993_1e-3, 9.618_489e-3, 5.550_328_6e-2, 2.402_264_6e-1, 6.931_471_8e-1, 1.0];
+    const POLYNOMIAL: [f32; 6] = [1.339_993_1e-3, 9.618_489e-3, 5.550_328_6e-2, 2.402_264_6e-1, LN_2, 1.0];
     let splat = |x: f32| simd.splat_f32s(x);
     let shifted = simd.add_f32s(x, splat(ROUND));
     let fraction = simd.sub_f32s(x, simd.sub_f32s(shifted, splat(ROUND)));
@@ -136,14 +136,14 @@ pub(super) fn ln(x: f32) -> f32 {
     let m = f32::from_bits((shifted & 0x007f_ffff).wrapping_add(HALF_ROOT)) - 1.0; // in [sqrt(1/2) - 1, sqrt(2) - 1)
     let square = m * m;
     let p = [
-        -1.151_461_03e-1,
-        1.167_699_874e-1,
+        -1.151_461e-1,
+        1.167_699_9e-1,
         -1.242_014_1e-1,
         1.424_932_3e-1,
-        -1.666_805_77e-1,
+        -1.666_805_7e-1,
         2.000_071_5e-1,
         -2.499_999_4e-1,
-        3.333_333_1e-1,
+        0.333_333_3,
     ]
     .into_iter()
     .fold(7.037_683_6e-2, |p, c| p * m + c);
@@ -152,10 +152,60 @@ pub(super) fn ln(x: f32) -> f32 {
     if x < f32::INFINITY { value } else { x }
 }
 
+/// As many as the widest vector has lanes.
+pub(super) const INDICES: [u32; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
 /// The lanes whose index is below `n`.
 #[inline(always)]
 pub(super) fn below<S: Simd>(simd: S, n: usize) -> S::m32s {
-    const INDICES: [u32; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
     let (indices, _) = S::as_simd_u32s(&INDICES);
     simd.less_than_u32s(indices[0], simd.splat_u32s(n as u32))
+}
+
+#[cfg(test)]
+mod tests {
+    use pulp::{Arch, WithSimd};
+
+    use super::*;
+
+    struct Powers<'a>(&'a mut [f32]);
+
+    impl WithSimd for Powers<'_> {
+        type Output = ();
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, simd: S) {
+            S::as_mut_simd_f32s(self.0).0.iter_mut().for_each(|x| *x = exp2(simd, *x));
+        }
+    }
+
+    fn powers(mut x: Vec<f32>) -> Vec<f32> {
+        x.resize(x.len().next_multiple_of(16), 0.0);
+        Arch::new().dispatch(Powers(&mut x));
+        x
+    }
+
+    #[test]
+    fn powers_are_right_to_two_units_and_at_the_ends() {
+        let x: Vec<f32> = (-12_490..=12_690).map(|i| i as f32 * 0.01).collect();
+        for (x, found) in x.iter().zip(powers(x.clone())) {
+            let right = f64::from(*x).exp2();
+            assert!((f64::from(found) - right).abs() < 2.4e-7 * right, "2^{x} is {found}, not {right}");
+        }
+        let ends = powers(vec![0.0, -126.0, f32::NEG_INFINITY, -1e30, f32::NAN]);
+        assert!(ends[..4] == [1.0, 0.0, 0.0, 0.0] && ends[4].is_nan(), "{ends:?}");
+    }
+
+    #[test]
+    fn logarithms_are_right_to_two_units_and_at_the_ends() {
+        for x in (0..4000).map(|i| 1.01f32.powi(i) * 0.01).take_while(|x| *x < 1e38) {
+            let right = f64::from(x).ln();
+            assert!(
+                (f64::from(ln(x)) - right).abs() < 2.4e-7 * right.abs().max(0.5),
+                "ln {x} is {}, not {right}",
+                ln(x)
+            );
+        }
+        assert!(ln(1.0) == 0.0 && ln(f32::INFINITY) == f32::INFINITY && ln(f32::NAN).is_nan());
+    }
 }
