@@ -6,6 +6,7 @@
 // Upstream drops NdArray and LibTorch after 0.22; until then they are devices like the others.
 #![cfg_attr(any(feature = "ndarray", feature = "tch"), allow(deprecated))]
 
+mod attention;
 #[cfg(feature = "flex")]
 pub mod ceiling;
 mod conv2d;
@@ -23,6 +24,7 @@ pub mod optimizer;
 mod precision;
 pub mod profile;
 
+pub use attention::{AttentionOptions, attention};
 #[cfg(feature = "flex")]
 pub use ceiling::{Ceilings, ceilings};
 pub use conv2d::{Conv2dOptions, conv2d};

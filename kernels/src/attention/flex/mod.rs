@@ -1,0 +1,200 @@
+//! Blocks of scores that stay in the caches, one task a key-value head, whatever the number of threads.
+
+#![allow(unsafe_code)] // a register-blocked product and columns written by several threads: see LOG.md for both
+
+mod backward;
+mod bands;
+mod dropout;
+mod forward;
+mod pack;
+mod scratch;
+mod tile;
+
+use burn::backend::{Flex, TensorMetadata, flex::FlexTensor, ops::FloatTensorOps, tensor::FloatTensor};
+use burn::tensor::{DType, Distribution, FloatDType, Shape};
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::{Attention, AttentionOptions, Sizes, reference, turns};
+use crate::{
+    host::{packed, tensor, unwritten},
+    profile::{Work, timed},
+};
+use backward::Backward;
+use bands::Shared;
+use dropout::Dropout;
+use forward::Forward;
+use pack::{Angles, Head};
+use scratch::with_scratch;
+
+impl Attention for Flex {
+    /// Two whole numbers below 2^24, which f32 holds: a seed.
+    fn attention_noise(joint: FloatTensor<Self>, options: AttentionOptions) -> FloatTensor<Self> {
+        if joint.dtype() != DType::F32 {
+            return reference::noise::<Self>(joint, options);
+        }
+        let whole = Distribution::Uniform(0.0, f64::from(1 << 24));
+        Self::float_floor(Self::float_random(Shape::new([2]), whole, &joint.device(), FloatDType::F32))
+    }
+
+    fn attention_forward(
+        joint: FloatTensor<Self>,
+        angles: FloatTensor<Self>,
+        noise: FloatTensor<Self>,
+        options: AttentionOptions,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        if joint.dtype() != DType::F32 {
+            return reference::forward::<Self>(joint, angles, noise, options);
+        }
+        let sizes @ Sizes { b, t, heads, d, .. } = Sizes::of(&joint, options);
+        timed("attention.forward", work(sizes, 2.0, 4 * b * t * (sizes.width() + heads * d)), || {
+            let (joint, angles, noise) = (packed(joint), packed(angles), packed(noise));
+            let call = Call::new([&joint, &angles, &noise], options);
+            let (output, log_sum) = call.forward();
+            (tensor(output, [b, t, heads * d]), tensor(log_sum, [b, heads, t]))
+        })
+    }
+
+    fn attention_backward(
+        joint: FloatTensor<Self>,
+        angles: FloatTensor<Self>,
+        noise: FloatTensor<Self>,
+        output: FloatTensor<Self>,
+        log_sum: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        options: AttentionOptions,
+    ) -> FloatTensor<Self> {
+        if joint.dtype() != DType::F32 {
+            return reference::backward::<Self>(joint, angles, noise, (output, log_sum, grad), options);
+        }
+        let sizes @ Sizes { b, t, heads, d, .. } = Sizes::of(&joint, options);
+        timed("attention.backward", work(sizes, 5.0, 4 * b * t * 2 * (sizes.width() + heads * d)), || {
+            let (joint, angles, noise) = (packed(joint), packed(angles), packed(noise));
+            let (output, log_sum, grad) = (packed(output), packed(log_sum), packed(grad));
+            let call = Call::new([&joint, &angles, &noise], options);
+            let gradient = call.backward(output.storage(), log_sum.storage(), grad.storage());
+            tensor(gradient, [b, t, sizes.width()])
+        })
+    }
+}
+
+/// `products` products of all weights with a head's width, and an exponential a weight.
+fn work(Sizes { b, t, heads, d, causal, .. }: Sizes, products: f64, bytes: usize) -> Work {
+    let seen = if causal { t * (t + 1) / 2 } else { t * t };
+    Work { flops: (b * heads * seen) as f64 * (products * 2.0 * d as f64 + 1.0), bytes: bytes as f64 }
+}
+
+/// The operands of a call.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    joint: &'a [f32],
+    angles: Angles<'a>,
+    dropout: Option<Dropout>,
+    sizes: Sizes,
+}
+
+/// One key-value head and the query heads that share it, of one sequence.
+#[derive(Clone, Copy)]
+struct Task<'a> {
+    first: Head<'a>, // the first query head
+    keys: Head<'a>,
+    values: Head<'a>,
+    angles: Angles<'a>,
+    dropout: Option<Dropout>,
+    /// The first query head, counted over all sequences.
+    head: usize,
+    t: usize,
+    d: usize,
+    causal: bool,
+}
+
+impl<'a> Task<'a> {
+    /// Query head `i` of the group.
+    fn queries(&self, i: usize) -> Head<'a> {
+        self.first.after(i * self.d)
+    }
+
+    /// What scores are scaled by: `1 / (sqrt(d) ln 2)`.
+    fn scale(&self) -> f32 {
+        (std::f64::consts::LOG2_E / (self.d as f64).sqrt()) as f32
+    }
+}
+
+impl<'a> Call<'a> {
+    fn new([joint, angles, noise]: [&'a FlexTensor; 3], options: AttentionOptions) -> Self {
+        let sizes = Sizes::of(joint, options);
+        Self {
+            joint: joint.storage(),
+            angles: turns(angles).then(|| angles.storage().split_at(sizes.t * (sizes.d / 2))),
+            dropout: (options.dropout > 0.0).then(|| Dropout::new(noise.storage(), options.dropout)),
+            sizes,
+        }
+    }
+
+    fn forward(self) -> (Vec<f32>, Vec<f32>) {
+        let Sizes { b, t, heads, kv_heads, d, .. } = self.sizes;
+        let group = heads / kv_heads;
+        let mut log_sum = vec![0f32; b * heads * t];
+        let output = unwritten(b * t * heads * d, |output| {
+            // SAFETY: only written, and every element is: the bands below cover it.
+            let output = unsafe { std::slice::from_raw_parts_mut(output.as_mut_ptr().cast::<f32>(), output.len()) };
+            let output = Shared::new(output, heads * d);
+            log_sum.par_chunks_mut(group * t).enumerate().for_each(|(i, log_sum)| {
+                let (b, g) = (i / kv_heads, i % kv_heads);
+                // SAFETY: each task has rows or columns of its own.
+                let output = unsafe { output.band([b * t, g * group * d], [t, group * d]) };
+                with_scratch(Forward::scratch(t, d), |scratch| {
+                    Arch::new().dispatch(Forward { task: self.task(b, g), output, log_sum, scratch });
+                });
+            });
+        });
+        (output, log_sum)
+    }
+
+    fn backward(self, output: &[f32], log_sum: &[f32], grad: &[f32]) -> Vec<f32> {
+        let Sizes { b, t, heads, kv_heads, d, .. } = self.sizes;
+        let (group, width) = (heads / kv_heads, self.sizes.width());
+        unwritten(b * t * width, |gradient| {
+            // SAFETY: only written, and every element is: the bands below cover it.
+            let gradient =
+                unsafe { std::slice::from_raw_parts_mut(gradient.as_mut_ptr().cast::<f32>(), gradient.len()) };
+            let gradient = Shared::new(gradient, width);
+            log_sum.par_chunks(group * t).enumerate().for_each(|(i, log_sum)| {
+                let (b, g) = (i / kv_heads, i % kv_heads);
+                let part = |head: usize, count: usize| {
+                    // SAFETY: each task has rows or columns of its own, and so have queries, keys and values.
+                    unsafe { gradient.band([b * t, head * d], [t, count * d]) }
+                };
+                let head = |values| Head { values, row: heads * d, d }.after(b * t * heads * d + g * group * d);
+                with_scratch(Backward::scratch(t, d), |scratch| {
+                    Arch::new().dispatch(Backward {
+                        task: self.task(b, g),
+                        output: head(output),
+                        grad: head(grad),
+                        log_sum,
+                        gradients: [part(g * group, group), part(heads + g, 1), part(heads + kv_heads + g, 1)],
+                        scratch,
+                    });
+                });
+            });
+        })
+    }
+
+    fn task(self, b: usize, g: usize) -> Task<'a> {
+        let Sizes { t, heads, kv_heads, d, causal, .. } = self.sizes;
+        let row = self.sizes.width();
+        let head = |i: usize| Head { values: &self.joint[b * t * row + i * d..], row, d };
+        let group = heads / kv_heads;
+        Task {
+            first: head(g * group),
+            keys: head(heads + g),
+            values: head(heads + kv_heads + g),
+            angles: self.angles,
+            dropout: self.dropout,
+            head: b * heads + g * group,
+            t,
+            d,
+            causal,
+        }
+    }
+}
