@@ -205,7 +205,7 @@ impl Gpt {
             }
             None => Some(Rotary::new(self.head_width(), past, t, &device)),
         };
-        let sight = Sight::causal(past, t, &device).rotary(rotary);
+        let sight = Sight::causal(past).rotary(rotary);
         x = self.dropout.forward(x);
         for (i, block) in self.blocks.iter().enumerate() {
             x = block.forward(x, &sight, caches.get_mut(i));

@@ -4,13 +4,15 @@ use burn::{
     module::Module,
     tensor::{Bool, Device, Tensor, activation},
 };
+use kiln_kernels::{AttentionOptions, attention};
 
 use super::{Dropout, DropoutConfig, Linear, LinearConfig, Rotary, cast_like, to_f32};
 
 /// What the positions of a forward pass may look at, made once and shared by all blocks.
 #[derive(Debug, Clone, Default)]
 pub struct Sight {
-    mask: Option<Tensor<4>>, // [1, 1, t, past + t], added to the scores
+    /// Each position sees itself and all before it, the first of them `past` earlier ones.
+    causal: Option<usize>,
     rotary: Option<Rotary>,
 }
 
@@ -20,19 +22,23 @@ impl Sight {
         Self::default()
     }
 
-    /// `t` positions after `past` earlier ones; each sees itself and all before it.
-    pub fn causal(past: usize, t: usize, device: &Device) -> Self {
-        // One position sees everything that is there. A finite number, as WGSL promises nothing about infinities.
-        let mask = (t > 1).then(|| {
-            let hidden = Tensor::<2, Bool>::tril_mask([t, past + t], past as i64, device);
-            hidden.float().mul_scalar(-1e30).unsqueeze::<4>()
-        });
-        Self { mask, rotary: None }
+    /// Positions after `past` earlier ones; each sees itself and all before it.
+    pub fn causal(past: usize) -> Self {
+        Self { causal: Some(past), rotary: None }
     }
 
     /// Turns queries and keys by these angles.
     pub fn rotary(self, rotary: Option<Rotary>) -> Self {
         Self { rotary, ..self }
+    }
+
+    /// What is added to the scores of `t` positions, `[1, 1, t, past + t]`; nothing where they see everything.
+    fn mask(&self, t: usize, device: &Device) -> Option<Tensor<4>> {
+        // One position sees everything that is there.
+        let past = self.causal.filter(|_| t > 1)?;
+        let hidden = Tensor::<2, Bool>::tril_mask([t, past + t], past as i64, device);
+        // A finite number, as WGSL promises nothing about infinities.
+        Some(hidden.float().mul_scalar(-1e30).unsqueeze::<4>())
     }
 }
 
@@ -118,35 +124,51 @@ pub struct Attention {
 impl Attention {
     /// `[b, t, c]` to the same shape and dtype; with a cache, also sees the positions in it and joins them.
     pub fn forward(&self, x: Tensor<3>, sight: &Sight, cache: Option<&mut KvCache>) -> Tensor<3> {
-        let [b, t, c] = x.dims();
-        let head = c / self.heads;
         let joint = self.qkv.forward(x); // [b, t, (heads + 2 kv_heads) d]
+        let y = match cache {
+            Some(cache) => self.continued(joint, sight, cache),
+            None => attention(joint.clone(), sight.rotary.as_ref().map(Rotary::angles), self.options(&joint, sight)),
+        };
+        self.dropout.forward(self.output.forward(y))
+    }
+
+    fn options(&self, joint: &Tensor<3>, sight: &Sight) -> AttentionOptions {
+        // As burn's layer decides it.
+        let training = self.dropout.training.is_enabled() && joint.device().is_autodiff();
+        AttentionOptions {
+            heads: self.heads,
+            kv_heads: self.kv_heads,
+            causal: sight.causal.is_some(),
+            dropout: if training { self.dropout.prob } else { 0.0 },
+        }
+    }
+
+    /// `[b, t, (heads + 2 kv_heads) d]` to `[b, t, heads d]`, seeing the cache's positions and joining them.
+    fn continued(&self, joint: Tensor<3>, sight: &Sight, cache: &mut KvCache) -> Tensor<3> {
+        let [b, t, width] = joint.dims();
+        let head = width / (self.heads + 2 * self.kv_heads);
         let part = |first: usize, heads: usize| {
             let columns = joint.clone().narrow(2, first * head, heads * head);
             columns.reshape([b, t, heads, head]).swap_dims(1, 2) // [b, heads, t, d]
         };
         let (mut q, mut k) = (part(0, self.heads), part(self.heads, self.kv_heads));
-        let mut v = part(self.heads + self.kv_heads, self.kv_heads);
         if let Some(rotary) = &sight.rotary {
             (q, k) = (rotary.rotate(q), rotary.rotate(k));
         }
-        if let Some(cache) = cache {
-            (k, v) = cache.append(k, v);
-        }
-        let y = self.attend(q, k, v, sight.mask.as_ref()); // [b, h, t, d]
-        let y = self.output.forward(y.swap_dims(1, 2).reshape([b, t, c]));
-        self.dropout.forward(y)
+        let (k, v) = cache.append(k, part(self.heads + self.kv_heads, self.kv_heads));
+        let y = self.attend(q, k, v, sight.mask(t, &joint.device())); // [b, h, t, d]
+        y.swap_dims(1, 2).reshape([b, t, self.heads * head])
     }
 
     /// `softmax(q kᵀ / sqrt(d) + mask) v`: q `[b, h, t, d]`, k and v `[b, kv_heads, s, d]`; softmax in f32.
-    fn attend(&self, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<&Tensor<4>>) -> Tensor<4> {
+    fn attend(&self, q: Tensor<4>, k: Tensor<4>, v: Tensor<4>, mask: Option<Tensor<4>>) -> Tensor<4> {
         let ([b, h, t, d], [_, kv, s, _]) = (q.dims(), k.dims());
         // A group's queries become rows of one product with its key head, so that keys need no copies.
         let group = [b, kv, h / kv * t, d];
         let q = q.mul_scalar(1.0 / (d as f64).sqrt()).reshape(group);
         let mut scores = to_f32(q.matmul(k.swap_dims(2, 3))).reshape([b, h, t, s]);
         if let Some(mask) = mask {
-            scores = scores + mask.clone();
+            scores = scores + mask;
         }
         let weights = self.dropout.forward(activation::softmax(scores, 3)); // [b, h, t, s]
         let weights = cast_like(weights, &v).reshape([b, kv, h / kv * t, s]);
@@ -168,18 +190,25 @@ mod tests {
     }
 
     #[test]
-    fn equals_burns_reference() {
+    fn equals_burns_reference_with_and_without_a_cache() {
         let device = Device::flex();
         device.seed(1);
-        let draw = |heads| Tensor::<4>::random([2, heads, 5, 8], Distribution::Normal(0.0, 1.0), &device);
-        let (q, k, v) = (draw(4), draw(2), draw(2));
-        let sight = Sight::causal(0, 5, &device);
-        let found = layer(4, 2, 0.0, &device).attend(q.clone(), k.clone(), v.clone(), sight.mask.as_ref());
+        let layer = layer(4, 2, 0.0, &device);
+        let joint = Tensor::<3>::random([2, 5, 64], Distribution::Normal(0.0, 1.0), &device);
+        let part = |first: usize, heads: usize| {
+            joint.clone().narrow(2, first * 8, heads * 8).reshape([2, 5, heads, 8]).swap_dims(1, 2)
+        };
         // Key head i serves query heads 2i and 2i + 1.
         let spread = |x: Tensor<4>| x.unsqueeze_dim::<5>(2).expand([2, 2, 2, 5, 8]).reshape([2, 4, 5, 8]);
         let options = AttentionModuleOptions { is_causal: true, ..Default::default() };
-        let expected = attention_fallback(q, spread(k), spread(v), None, None, options);
-        found.into_data().assert_approx_eq::<f32>(&expected.into_data(), Tolerance::absolute(1e-5));
+        let right = attention_fallback(part(0, 4), spread(part(4, 2)), spread(part(6, 2)), None, None, options);
+        let right = right.swap_dims(1, 2).reshape([2, 5, 32]).into_data();
+        let sight = Sight::causal(0);
+        let fused = attention(joint.clone(), None, layer.options(&joint, &sight));
+        fused.into_data().assert_approx_eq::<f32>(&right, Tolerance::absolute(1e-5));
+        let mut cache = KvCache::new(2, 2, 5, 8, &device);
+        let composed = layer.continued(joint.clone(), &sight, &mut cache);
+        composed.into_data().assert_approx_eq::<f32>(&right, Tolerance::absolute(1e-5));
     }
 
     #[test]
@@ -189,7 +218,7 @@ mod tests {
         let layer = layer(2, 2, 0.0, &device);
         let x = Tensor::<3>::random([1, 4, 16], Distribution::Default, &device);
         let changed = x.clone().slice_assign([0..1, 3..4, 0..16], Tensor::ones([1, 1, 16], &device));
-        let first = |x| layer.forward(x, &Sight::causal(0, 4, &device), None).narrow(1, 0, 3).into_data();
+        let first = |x| layer.forward(x, &Sight::causal(0), None).narrow(1, 0, 3).into_data();
         assert_eq!(first(x.clone()), first(changed.clone()));
         let full = |x| layer.forward(x, &Sight::full(), None).narrow(1, 0, 3).into_data();
         assert_ne!(full(x), full(changed));
@@ -201,10 +230,10 @@ mod tests {
         device.seed(3);
         let layer = layer(4, 2, 0.0, &device);
         let x = Tensor::<3>::random([2, 5, 32], Distribution::Default, &device);
-        let whole = layer.forward(x.clone(), &Sight::causal(0, 5, &device), None);
+        let whole = layer.forward(x.clone(), &Sight::causal(0), None);
         let mut cache = KvCache::new(2, 2, 6, 8, &device);
-        let head = layer.forward(x.clone().narrow(1, 0, 2), &Sight::causal(0, 2, &device), Some(&mut cache));
-        let tail = layer.forward(x.narrow(1, 2, 3), &Sight::causal(2, 3, &device), Some(&mut cache));
+        let head = layer.forward(x.clone().narrow(1, 0, 2), &Sight::causal(0), Some(&mut cache));
+        let tail = layer.forward(x.narrow(1, 2, 3), &Sight::causal(2), Some(&mut cache));
         let pieces = Tensor::cat(vec![head, tail], 1);
         pieces.into_data().assert_approx_eq::<f32>(&whole.into_data(), Tolerance::absolute(1e-5));
     }

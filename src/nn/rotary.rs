@@ -9,8 +9,8 @@ use super::{cast_like, to_f32};
 /// Made once per forward pass and shared by all blocks; there is nothing to learn or to save.
 #[derive(Debug, Clone)]
 pub struct Rotary {
-    cos: Tensor<4>, // [1, 1, t, d/2]
-    sin: Tensor<4>, // [1, 1, t, d/2]
+    cos: Tensor<2>, // [t, d/2]
+    sin: Tensor<2>, // [t, d/2]
 }
 
 impl Rotary {
@@ -22,8 +22,13 @@ impl Rotary {
             (0..half).map(move |i| position as f64 * 10_000f64.powf(-2.0 * i as f64 / head as f64))
         });
         let (cos, sin): (Vec<f32>, Vec<f32>) = angles.map(|a| (a.cos() as f32, a.sin() as f32)).unzip();
-        let tensor = |values| Tensor::from_data(TensorData::new(values, [1, 1, t, half]), device);
+        let tensor = |values| Tensor::from_data(TensorData::new(values, [t, half]), device);
         Self { cos: tensor(cos), sin: tensor(sin) }
+    }
+
+    /// The cosines and sines, `[t, d/2]` each.
+    pub fn angles(&self) -> (Tensor<2>, Tensor<2>) {
+        (self.cos.clone(), self.sin.clone())
     }
 
     /// Rotates queries or keys, `[b, h, t, d]` to the same shape and dtype; computes in f32.
@@ -32,7 +37,7 @@ impl Rotary {
         let wide = to_f32(x.clone());
         let first = wide.clone().narrow(3, 0, head / 2); // [b, h, t, d/2]
         let second = wide.narrow(3, head / 2, head / 2);
-        let (cos, sin) = (self.cos.clone(), self.sin.clone());
+        let (cos, sin) = (self.cos.clone().unsqueeze::<4>(), self.sin.clone().unsqueeze::<4>());
         let turned = vec![
             first.clone() * cos.clone() - second.clone() * sin.clone(), // [b, h, t, d/2]
             second * cos + first * sin,
