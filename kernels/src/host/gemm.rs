@@ -102,14 +102,6 @@ pub(crate) fn product_into(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
     unsafe { raw(a, b, out.as_mut_ptr(), b.columns, add, parallel(a, b)) }
 }
 
-/// As [`product_into`] on the calling thread alone, with `stride` elements between the rows of `out`.
-pub(crate) fn product_here(a: Matrix, b: Matrix, out: &mut [f32], stride: usize, add: bool) {
-    let last = a.rows.saturating_sub(1) * stride + b.columns;
-    assert!(b.columns <= stride && last <= out.len(), "the result of a product runs past its buffer");
-    // SAFETY: every row of the result lies within the initialised buffer, as just checked.
-    unsafe { raw(a, b, out.as_mut_ptr(), stride, add, gemm::Parallelism::None) }
-}
-
 /// Threads cost some microseconds to wake: not for a product that takes less.
 fn parallel(a: Matrix, b: Matrix) -> gemm::Parallelism {
     const WORTH_IT: usize = 1 << 20;

@@ -16,7 +16,7 @@ use pulp::{Arch, Simd, WithSimd};
 use crate::precision::Products;
 
 pub(crate) use bf16::{Bf16, bf16_support};
-pub(crate) use gemm::{HostMatrix, Matrix, matrix, product_here};
+pub(crate) use gemm::{HostMatrix, Matrix, matrix};
 pub(crate) use pass::{PASS, flex, owned, plain, region};
 
 /// `a b` in a new row-major buffer.
