@@ -7,9 +7,11 @@ use burn::nn::LayerNormConfig;
 use burn::tensor::{
     Device, Distribution, Int, Tensor,
     activation::{gelu_approximate, log_softmax},
+    module::attention_fallback,
+    ops::AttentionModuleOptions,
 };
 use kiln_kernels::{
-    Products, accumulate, cross_entropy, gelu, layer_norm, norm,
+    AttentionOptions, Products, accumulate, attention, cross_entropy, gelu, layer_norm, norm,
     optimizer::{Adamw, Fold, Momentum, Rule, Update, update},
     with_products,
 };
@@ -18,6 +20,7 @@ fn main() {
     kiln_kernels::keep_freed_pages();
     optimizer();
     muon();
+    self_attention();
     let device = Device::flex().autodiff();
     for (rows, classes) in [(768, 65), (256, 50_257)] {
         let logits = Tensor::<2>::random([rows, classes], Distribution::Normal(0.0, 1.0), &device).detach();
@@ -54,6 +57,29 @@ fn main() {
         });
         report(&format!("  burn's gelu_approximate {rows} x {width}"), bytes * 5, || {
             gelu_approximate(x.clone().require_grad()).sum().backward();
+        });
+    }
+}
+
+/// Causal, from the joint projection to the input of the output projection.
+fn self_attention() {
+    let device = Device::flex().autodiff();
+    for [b, heads, t, d] in [[12, 4, 64, 32], [4, 12, 64, 64], [4, 12, 256, 64], [1, 12, 1024, 64]] {
+        let joint = Tensor::<3>::random([b, t, 3 * heads * d], Distribution::Normal(0.0, 1.0), &device).detach();
+        let bytes = 48 * b * t * heads * d;
+        let options = AttentionOptions { heads, kv_heads: heads, causal: true, dropout: 0.0 };
+        report(&format!("attention {b} x {heads} x {t} x {d}"), bytes, || {
+            attention(joint.clone().require_grad(), None, options).sum().backward();
+        });
+        report(&format!("  burn's attention {b} x {heads} x {t} x {d}"), bytes, || {
+            let joint = joint.clone().require_grad();
+            let part = |i: usize| {
+                let columns = joint.clone().narrow(2, i * heads * d, heads * d);
+                columns.reshape([b, t, heads, d]).swap_dims(1, 2)
+            };
+            let options = AttentionModuleOptions { is_causal: true, ..Default::default() };
+            let y = attention_fallback(part(0), part(1), part(2), None, None, options);
+            y.swap_dims(1, 2).reshape([b, t, heads * d]).sum().backward();
         });
     }
 }
