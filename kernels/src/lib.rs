@@ -10,6 +10,7 @@
 pub mod ceiling;
 mod conv2d;
 mod cross_entropy;
+mod dropout;
 mod embedding;
 mod gelu;
 mod gradients;
@@ -27,6 +28,7 @@ pub mod profile;
 pub use ceiling::{Ceilings, ceilings};
 pub use conv2d::{Conv2dOptions, conv2d};
 pub use cross_entropy::cross_entropy;
+pub use dropout::dropout;
 pub use embedding::{embedding, tied, tied_embedding};
 pub use gelu::gelu;
 pub use gradients::{accumulate, norm};
