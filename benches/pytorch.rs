@@ -101,7 +101,7 @@ struct Options {
 
 fn main() {
     let options = options();
-    println!("| workload | contender | {} | ms a step | peak MiB | times PyTorch {} |", "rate", options.modes[0]);
+    println!("| workload | contender | rate | ms a step | peak MiB | times PyTorch {} |", options.modes[0]);
     println!("|---|---|---|---|---|---|");
     for workload in &options.workloads {
         compare(workload, &options);

@@ -5,6 +5,7 @@ use kiln_kernels::Activation;
 
 /// A model's outputs; a language model's are the largest tensor of a step, and its loss does without them.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // one a step
 pub enum Outputs {
     /// `[n, v]`.
     Logits(Tensor<2>),

@@ -133,13 +133,11 @@ impl Attention {
     }
 
     fn options(&self, joint: &Tensor<3>, sight: &Sight) -> AttentionOptions {
-        // As burn's layer decides it.
-        let training = self.dropout.training.is_enabled() && joint.device().is_autodiff();
         AttentionOptions {
             heads: self.heads,
             kv_heads: self.kv_heads,
             causal: sight.causal.is_some(),
-            dropout: if training { self.dropout.prob } else { 0.0 },
+            dropout: self.dropout.rate(joint),
         }
     }
 

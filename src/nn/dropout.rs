@@ -34,11 +34,15 @@ pub struct Dropout {
 impl Dropout {
     /// To the same shape and dtype; the very input where nothing is trained.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        if self.training.is_enabled() && x.device().is_autodiff() {
-            kiln_kernels::dropout(x, self.probability)
-        } else {
-            x
+        match self.rate(&x) {
+            0.0 => x,
+            rate => kiln_kernels::dropout(x, rate),
         }
+    }
+
+    /// The probability with which elements of `x` are zeroed now: 0 where nothing is trained.
+    pub fn rate<const D: usize>(&self, x: &Tensor<D>) -> f64 {
+        if self.training.is_enabled() && x.device().is_autodiff() { self.probability } else { 0.0 }
     }
 }
 

@@ -111,8 +111,10 @@ pub(crate) trait LinearOp: Backend + Gelu {
         reference::forward::<Self>(x, weight, bias, form)
     }
 
+    // The macro reads the signature, so that a name for the result does not serve.
     /// `before` is what GELU was applied to, anything without GELU; `wanted` names the gradients of x, weight and bias.
     #[fusion(default)]
+    #[allow(clippy::type_complexity)]
     fn linear_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,

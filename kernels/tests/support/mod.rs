@@ -43,6 +43,7 @@ pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_into_vec().unwrap()
 }
 
+#[allow(dead_code)]
 /// Asserts that every element is within `absolute + relative * |right|`.
 pub fn close(what: &str, got: &[f32], right: &[f64], absolute: f64, relative: f64) {
     assert_eq!(got.len(), right.len(), "{what}");
