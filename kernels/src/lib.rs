@@ -24,6 +24,7 @@ mod memory;
 pub mod optimizer;
 mod precision;
 pub mod profile;
+mod threads;
 
 pub use attention::{AttentionOptions, attention};
 #[cfg(feature = "flex")]
@@ -39,6 +40,7 @@ pub use linear::{Activation, linear};
 pub use linear_cross_entropy::linear_cross_entropy;
 pub use memory::keep_freed_pages;
 pub use precision::{Products, with_products};
+pub use threads::on_kernel_threads;
 
 /// The processor's instructions for bf16 products with f32 sums: `"AMX"`, `"AVX512-BF16"` or none.
 pub fn bf16_instructions() -> Option<&'static str> {

@@ -9,10 +9,12 @@
 pub fn keep_freed_pages() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        // SAFETY: `mallopt` only sets two numbers of the allocator, under its own lock.
+        // SAFETY: `mallopt` only sets numbers of the allocator, under its own lock.
         unsafe {
             libc::mallopt(libc::M_MMAP_MAX, 0);
             libc::mallopt(libc::M_TRIM_THRESHOLD, -1);
+            // A second arena would keep a second step's worth of freed blocks.
+            libc::mallopt(libc::M_ARENA_MAX, 1);
         }
     }
 }

@@ -67,7 +67,11 @@ pub struct Outcome {
 ///
 /// # Errors
 /// A halt by the guard, a device or data failure, or a checkpoint that cannot be written.
-pub fn train(mut run: Run, stop: &Interrupt, progress: &mut Progress) -> Result<Outcome> {
+pub fn train(run: Run, stop: &Interrupt, progress: &mut Progress) -> Result<Outcome> {
+    kiln_kernels::on_kernel_threads(|| steps(run, stop, progress))
+}
+
+fn steps(mut run: Run, stop: &Interrupt, progress: &mut Progress) -> Result<Outcome> {
     let started = Instant::now();
     run.listen_to(stop);
     let reason = loop {

@@ -145,7 +145,11 @@ impl Run {
     }
 
     /// One step that the guard does not judge, waited for: what a measurement takes.
-    pub fn measured_step(mut self) -> Result<(Self, StepReport)> {
+    pub fn measured_step(self) -> Result<(Self, StepReport)> {
+        kiln_kernels::on_kernel_threads(|| self.unjudged_step())
+    }
+
+    fn unjudged_step(mut self) -> Result<(Self, StepReport)> {
         self.seed_step();
         let batch = accumulate(&mut self)?;
         let norm = global_norm(&self.model, &batch.grads);
