@@ -69,7 +69,7 @@ fn one_batch_of_32_equals_8_of_4_within_rounding() {
 #[test]
 fn sigterm_finishes_the_step_saves_and_exits_3_and_resume_ends_as_the_straight_run() {
     let bench = Bench::tiny();
-    let long = ["--set", "train.steps=3000", "--set", "checkpoint.every=0", "--set", "run.name=tiny"];
+    let long = ["--set", "train.steps=10000000", "--set", "checkpoint.every=0", "--set", "run.name=tiny"];
     let mut args = vec!["train", "tiny.toml"];
     args.extend(long);
     let mut child = bench.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
