@@ -24,6 +24,8 @@ mod memory;
 pub mod optimizer;
 mod precision;
 pub mod profile;
+mod rms_norm;
+mod swiglu;
 mod threads;
 
 pub use attention::{AttentionOptions, attention};
@@ -40,9 +42,12 @@ pub use linear::{Activation, linear};
 pub use linear_cross_entropy::linear_cross_entropy;
 pub use memory::keep_freed_pages;
 pub use precision::{Products, with_products};
+pub use rms_norm::rms_norm;
+pub use swiglu::swiglu;
 pub use threads::on_kernel_threads;
 
-/// The processor's instructions for bf16 products with f32 sums: `"AMX"`, `"AVX512-BF16"` or none.
+/// The processor's instructions for bf16 products with f32 sums: `"AMX"`, `"AVX512-BF16"` or none, as anywhere under the
+/// environment's `KILN_NO_BF16`.
 pub fn bf16_instructions() -> Option<&'static str> {
     #[cfg(feature = "flex")]
     match host::bf16_support() {

@@ -34,6 +34,9 @@ struct Measured {
 pub fn bench(plan: Plan, warmup: u64, steps: u64, console: &Console) -> Result<()> {
     let (plan, _folder) = scratch(plan, warmup + steps)?;
     let setup = Setup::new(plan, &|text| console.detail(text))?;
+    if let Some(bf16) = setup.about_bf16() {
+        console.say(&format!("bf16: {bf16}"));
+    }
     let mut run = Run::resume_or_fresh(setup, &mut console.progress())?;
     let mut took = Vec::new();
     let mut valid = 0;

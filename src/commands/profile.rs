@@ -60,6 +60,9 @@ struct Op {
 pub fn profile(plan: Plan, warmup: u64, steps: u64, console: &Console) -> Result<()> {
     let (plan, _folder) = scratch(plan, warmup + 2 * steps)?;
     let setup = Setup::new(plan, &|text| console.detail(text))?;
+    if let Some(bf16) = setup.about_bf16() {
+        console.say(&format!("bf16: {bf16}"));
+    }
     let mut run = Run::resume_or_fresh(setup, &mut console.progress())?;
     for _ in 0..warmup {
         (run, _) = run.measured_step()?;

@@ -91,6 +91,9 @@ fn introduce(setup: &Setup, console: &Console) -> Result<()> {
     let steps = plan.steps_for(rows(Split::Train))?;
     console.say(&format!("run     {}", plan.run.dir.join(&plan.run.name).display()));
     console.say(&format!("device  {}", setup.opened.name));
+    if let Some(bf16) = setup.about_bf16() {
+        console.say(&format!("bf16    {bf16}"));
+    }
     console.say(&format!(
         "data    {} {what} ({} for validation, {} for test)",
         rows(Split::Train),

@@ -2,10 +2,10 @@
 
 use burn::{
     module::Module,
-    tensor::{Device, Tensor, activation},
+    tensor::{Device, Tensor},
 };
 
-use kiln_kernels::Activation;
+use kiln_kernels::{Activation, swiglu};
 
 use super::{Dropout, DropoutConfig, Linear, LinearConfig};
 
@@ -55,7 +55,7 @@ impl FeedForward {
     /// `[b, t, c]` to the same shape and dtype.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let hidden = match &self.gate {
-            Some(gate) => activation::silu(gate.forward(x.clone())) * self.up.forward(x), // [b, t, hidden]
+            Some(gate) => swiglu(gate.forward(x.clone()), self.up.forward(x)), // [b, t, hidden]
             None => self.up.then(x, Activation::Gelu),
         };
         self.dropout.forward(self.down.forward(hidden)) // [b, t, c]

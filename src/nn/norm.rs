@@ -39,8 +39,7 @@ impl Norm {
         let y = if self.centred {
             kiln_kernels::layer_norm(wide, weight, self.bias.as_ref().map(Param::val), self.epsilon)
         } else {
-            let rms = (wide.clone() * wide.clone()).mean_dim(D - 1).add_scalar(self.epsilon).sqrt(); // [.., 1]
-            wide / rms * weight.unsqueeze()
+            kiln_kernels::rms_norm(wide, weight, self.epsilon)
         };
         cast_like(y, &x)
     }

@@ -66,6 +66,18 @@ impl Setup {
         }
     }
 
+    /// What `train.precision` = "bf16" comes to on this device and processor, in one line; None for a run in f32.
+    pub fn about_bf16(&self) -> Option<String> {
+        if self.plan.train.precision == Precision::F32 {
+            return None;
+        }
+        Some(match (self.compute.products, kiln_kernels::bf16_instructions()) {
+            (Products::F32, _) => "activations and products in bf16, weights and statistics in f32".into(),
+            (Products::Bf16, Some(name)) => format!("products of bf16 with {name}, everything else in f32"),
+            (Products::Bf16, None) => "everything in f32: this processor has neither AMX nor AVX512-BF16".into(),
+        })
+    }
+
     /// What training holds at least, in bytes: weights, gradients and two moments, in f32.
     pub fn least_memory(&self) -> u64 {
         self.parameters().saturating_mul(16)

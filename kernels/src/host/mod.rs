@@ -75,7 +75,7 @@ pub(crate) fn unwritten(n: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) ->
     let mut values = Vec::with_capacity(n);
     fill(&mut values.spare_capacity_mut()[..n]);
     // SAFETY: the capacity is there, and `fill` has written every element; this is private to the crate, and each
-    // caller hands the buffer to a product that writes its whole result.
+    // caller's product or pass writes its whole result.
     unsafe { values.set_len(n) };
     values
 }

@@ -3,7 +3,7 @@
 use burn::tensor::{Device, Tensor};
 
 /// Every compiled device that is present; the others are named on stderr.
-#[allow(deprecated, clippy::vec_init_then_push)]
+#[allow(dead_code, deprecated, clippy::vec_init_then_push)]
 pub fn devices() -> Vec<(&'static str, Device)> {
     let mut devices = Vec::new();
     #[cfg(feature = "flex")]
@@ -39,6 +39,7 @@ pub fn noise(n: usize, seed: u64) -> Vec<f32> {
 }
 
 /// The elements as f32, in order.
+#[allow(dead_code)]
 pub fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().convert::<f32>().try_into_vec().unwrap()
 }

@@ -35,12 +35,13 @@ pub(crate) enum Bf16 {
     None,
 }
 
-/// What this processor and system have, asked once.
+/// What this processor and system have, asked once; nothing where the environment has `KILN_NO_BF16`, which makes any
+/// processor one without these instructions.
 pub(crate) fn bf16_support() -> Bf16 {
     static FOUND: OnceLock<Bf16> = OnceLock::new();
     *FOUND.get_or_init(|| {
         #[cfg(target_arch = "x86_64")]
-        {
+        if std::env::var_os("KILN_NO_BF16").is_none() {
             let vectors = pack::available();
             if vectors && amx::available() {
                 return Bf16::Amx;
