@@ -3,17 +3,17 @@
 
 use std::time::Instant;
 
-use burn::nn::LayerNormConfig;
+use burn::nn::{LayerNormConfig, RmsNormConfig};
 use burn::tensor::{
     Device, Distribution, Int, Tensor,
-    activation::{gelu_approximate, log_softmax},
+    activation::{gelu_approximate, log_softmax, silu},
     module::attention_fallback,
     ops::AttentionModuleOptions,
 };
 use kiln_kernels::{
     AttentionOptions, Products, accumulate, attention, cross_entropy, gelu, layer_norm, norm,
     optimizer::{Adamw, Fold, Momentum, Rule, Update, update},
-    with_products,
+    rms_norm, swiglu, with_products,
 };
 
 fn main() {
@@ -48,6 +48,13 @@ fn main() {
         report(&format!("  burn's LayerNorm {rows} x {width}"), bytes * 5, || {
             norm.forward(x.clone().require_grad()).sum().backward();
         });
+        let norm = RmsNormConfig::new(width).init(&device);
+        report(&format!("rms_norm {rows} x {width}"), bytes * 5, || {
+            rms_norm(x.clone().require_grad(), norm.gamma.val(), 1e-5).sum().backward();
+        });
+        report(&format!("  burn's RmsNorm {rows} x {width}"), bytes * 5, || {
+            norm.forward(x.clone().require_grad()).sum().backward();
+        });
     }
     for (rows, width) in [(768, 512), (1024, 3072)] {
         let x = Tensor::<2>::random([rows, width], Distribution::Normal(0.0, 1.0), &device);
@@ -57,6 +64,12 @@ fn main() {
         });
         report(&format!("  burn's gelu_approximate {rows} x {width}"), bytes * 5, || {
             gelu_approximate(x.clone().require_grad()).sum().backward();
+        });
+        report(&format!("swiglu {rows} x {width}"), bytes * 8, || {
+            swiglu(x.clone().require_grad(), x.clone().require_grad()).sum().backward();
+        });
+        report(&format!("  burn's silu and product {rows} x {width}"), bytes * 8, || {
+            (silu(x.clone().require_grad()) * x.clone().require_grad()).sum().backward();
         });
     }
 }
