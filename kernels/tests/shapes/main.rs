@@ -16,8 +16,8 @@ use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use kiln_kernels::{
-    Activation, AttentionOptions, Conv2dOptions, accumulate, attention, conv2d, cross_entropy, dropout, embedding,
-    gelu, layer_norm, linear, linear_cross_entropy, norm, rms_norm, swiglu,
+    Activation, AttentionOptions, Conv2dOptions, Products, accumulate, attention, conv2d, cross_entropy, dropout,
+    embedding, gelu, layer_norm, linear, linear_cross_entropy, norm, rms_norm, swiglu, with_products,
 };
 use proptest::prelude::*;
 use twin::{How, Twin, how, near, same, wide};
@@ -36,8 +36,18 @@ fn sizes() -> impl Strategy<Value = [usize; 2]> {
     prop_oneof![8 => [1usize..40, 1usize..70], 1 => [1usize..2, 1usize..2000], 1 => [300usize..700, 60usize..70]]
 }
 
+fn products(narrow: bool) -> Products {
+    if narrow { Products::Bf16 } else { Products::F32 }
+}
+
+/// 128, or fewer where `PROPTEST_CASES` says so.
+fn cases() -> ProptestConfig {
+    let all = ProptestConfig::default();
+    ProptestConfig { cases: all.cases.min(128), failure_persistence: None, ..all }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn activations(shape in sizes(), how in how(30.0)) {
@@ -67,8 +77,8 @@ proptest! {
     }
 
     #[test]
-    fn linear_layers([rows, inputs] in sizes(), outputs in 1usize..40, how in how(30.0), gelu: bool) {
-        let what = format!("linear {rows} {inputs} {outputs} {gelu} {how:?}");
+    fn linear_layers([rows, inputs] in sizes(), outputs in 1usize..40, how in how(30.0), (gelu, narrow) in any::<(bool, bool)>()) {
+        let what = format!("linear {rows} {inputs} {outputs} {gelu} {narrow} {how:?}");
         let form = if gelu { Activation::Gelu } else { Activation::None };
         let (x, weight, bias) = (
             Twin::new([rows, inputs], 1, how),
@@ -76,15 +86,18 @@ proptest! {
             Twin::new([outputs], 3, how.small()),
         );
         let y = Twin {
-            here: linear(x.here.clone(), weight.here.clone(), Some(bias.here.clone()), form),
+            here: with_products(products(narrow), || {
+                linear(x.here.clone(), weight.here.clone(), Some(bias.here.clone()), form)
+            }),
             right: linear(x.right.clone(), weight.right.clone(), Some(bias.right.clone()), form),
         };
-        same(&what, y, &[("x", &x), ("weight", &weight), ("bias", &bias)], how, 200.0);
+        same(&what, y, &[("x", &x), ("weight", &weight), ("bias", &bias)], how.products(narrow), 200.0);
     }
 
     #[test]
     fn losses(
-        [rows, width] in sizes(), classes in 1usize..300, how in how(1e4), smoothing in prop::sample::select(vec![0.0, 0.2]),
+        [rows, width] in sizes(), classes in 1usize..300, how in how(1e4),
+        smoothing in prop::sample::select(vec![0.0, 0.2]), narrow: bool,
     ) {
         let what = |op: &str| format!("{op} {rows} {width} {classes} {smoothing} {how:?}");
         let logits = Twin::new([rows, classes], 1, how);
@@ -94,8 +107,11 @@ proptest! {
         let (how, scale) = (how.small(), 4.0 / (width as f32).sqrt());
         let (x, table) = (Twin::new([rows, width], 1, How { scale, ..how }), Twin::new([classes, width], 2, how));
         let op = |x, table| linear_cross_entropy(x, table, targets(rows, classes), smoothing, 1.0 / rows as f64);
-        let y = Twin { here: op(x.here.clone(), table.here.clone()), right: op(x.right.clone(), table.right.clone()) };
-        same(&what("linear_cross_entropy"), y, &[("x", &x), ("table", &table)], how, 100.0);
+        let y = Twin {
+            here: with_products(products(narrow), || op(x.here.clone(), table.here.clone())),
+            right: op(x.right.clone(), table.right.clone()),
+        };
+        same(&what("linear_cross_entropy"), y, &[("x", &x), ("table", &table)], how.products(narrow), 100.0);
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl How {
         Self { scale: 1.0, ..self }
     }
 
+    /// What results are to be as near as, where operands of products may be rounded to bf16.
+    pub fn products(self, narrow: bool) -> Self {
+        if narrow && self.dtype == DType::F32 { Self { dtype: DType::BF16, ..self } } else { self }
+    }
+
     /// The largest relative error of one rounding.
     pub fn rounding(self) -> f64 {
         match self.dtype {
