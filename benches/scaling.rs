@@ -1,7 +1,8 @@
-//! How the cost of a step grows, for kiln and for PyTorch: `cargo bench --bench scaling -- OUT.json`.
+//! How the cost of a step grows, for kiln and for PyTorch: `cargo bench --bench scaling -- OUT.json [DIMENSION..] [--rounds N]`.
 //!
-//! One dimension of the small language model varies at a time; the peer runs beside each point. `benches/plot.py`
-//! draws the result.
+//! One dimension of the small language model varies at a time (width, layers, batch, context, threads; all of them by
+//! default); the peer runs beside each point, and the machine's ceiling is measured in the same rounds, for it moves with
+//! what else runs. Other dimensions that OUT.json has are kept. `benches/plot.py` draws the result.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -9,7 +10,7 @@ mod common;
 use std::process::Command;
 
 use common::{Measured, median};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The small model, as `configs/shakespeare-char.toml` has it.
 #[derive(Clone, Copy)]
@@ -21,14 +22,46 @@ struct Point {
     threads: usize,
 }
 
-const ROUNDS: usize = 3;
 const VOCABULARY: usize = 84;
 
 fn main() {
-    let out = std::env::args().skip(1).find(|arg| !arg.starts_with("--")).expect("name a file for the result");
+    let mut args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let mut rounds = 3;
+    if let Some(at) = args.iter().position(|arg| arg == "--rounds") {
+        rounds = args.drain(at..).nth(1).and_then(|n| n.parse().ok()).expect("--rounds takes a number, and comes last");
+    }
+    let mut args = args.into_iter();
+    let out = args.next().expect("name a file for the result");
+    let wanted: Vec<String> = args.collect();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut rows: Vec<Value> = std::fs::read_to_string(&out).ok().map_or_else(Vec::new, |old| {
+        let old: Value = serde_json::from_str(&old).expect("what is there is an earlier result");
+        old["rows"].as_array().cloned().unwrap_or_default()
+    });
+    for (dimension, points) in sweeps(threads) {
+        if !wanted.is_empty() && !wanted.iter().any(|wanted| wanted == dimension) {
+            continue;
+        }
+        rows.retain(|row| row["dimension"] != dimension);
+        for (value, point) in points {
+            let Measurement { ours, theirs, peak } = measure(point, rounds);
+            eprintln!("{dimension} {value}: kiln {:.0}, PyTorch {:.0} tokens/s", ours.rate, theirs.rate);
+            let side = |m: Measured| json!({ "tokens_per_s": m.rate, "ms": m.ms, "peak_mib": m.peak_mib });
+            rows.push(json!({
+                "dimension": dimension, "value": value, "flops_per_token": flops_per_token(point),
+                "peak_gflop_per_s": peak / 1e9, "kiln": side(ours), "torch": side(theirs),
+            }));
+        }
+        let result = json!({ "rows": rows, "threads": threads });
+        std::fs::write(&out, serde_json::to_string_pretty(&result).unwrap()).expect("the result can be written");
+    }
+}
+
+/// Each dimension with its values.
+fn sweeps(threads: usize) -> Vec<(&'static str, Vec<(usize, Point)>)> {
     let base = Point { layers: 4, width: 128, context: 64, batch: 12, threads };
-    let mut sweeps: Vec<(&str, Vec<(usize, Point)>)> = vec![
+    let counts: Vec<usize> = std::iter::successors(Some(1), |n| Some(n * 2)).take_while(|n| *n <= threads).collect();
+    vec![
         ("width", [64, 128, 256, 512, 1024].map(|width| (width, Point { width, ..base })).to_vec()),
         ("layers", [1, 2, 4, 8, 16].map(|layers| (layers, Point { layers, ..base })).to_vec()),
         ("batch", [1, 3, 12, 48, 192].map(|batch| (batch, Point { batch, ..base })).to_vec()),
@@ -37,28 +70,16 @@ fn main() {
             "context",
             [64, 128, 256, 512, 1024, 2048].map(|t| (t, Point { context: t, batch: 2048 / t, ..base })).to_vec(),
         ),
-    ];
-    let counts: Vec<usize> = std::iter::successors(Some(1), |n| Some(n * 2)).take_while(|n| *n <= threads).collect();
-    sweeps.push(("threads", counts.into_iter().map(|threads| (threads, Point { threads, ..base })).collect()));
+        ("threads", counts.into_iter().map(|threads| (threads, Point { threads, ..base })).collect()),
+    ]
+}
 
-    let mut rows = vec![];
-    for (dimension, points) in sweeps {
-        for (value, point) in points {
-            let (ours, theirs) = measure(point);
-            eprintln!("{dimension} {value}: kiln {:.0}, PyTorch {:.0} tokens/s", ours.rate, theirs.rate);
-            let side = |m: Measured| json!({ "tokens_per_s": m.rate, "ms": m.ms, "peak_mib": m.peak_mib });
-            rows.push(json!({
-                "dimension": dimension, "value": value, "flops_per_token": flops_per_token(point),
-                "kiln": side(ours), "torch": side(theirs),
-            }));
-        }
-    }
-    let machine = kiln_kernels::ceilings();
-    let result = json!({
-        "rows": rows, "threads": threads,
-        "peak_gflop_per_s": machine.f32_flops / 1e9, "copy_gb_per_s": machine.copy_bytes_per_second / 1e9,
-    });
-    std::fs::write(&out, serde_json::to_string_pretty(&result).unwrap()).expect("the result can be written");
+/// Medians over alternating rounds.
+struct Measurement {
+    ours: Measured,
+    theirs: Measured,
+    /// f32 operations a second in a large product on all threads.
+    peak: f64,
 }
 
 /// Forward and twice that backward, two FLOPs a multiply-add: the matrices, and full attention.
@@ -67,20 +88,20 @@ fn flops_per_token(Point { layers, width, context, .. }: Point) -> f64 {
     6.0 * (matrices + (layers * 2 * context * width) as f64)
 }
 
-/// The medians of both sides over alternating rounds.
-fn measure(point: Point) -> (Measured, Measured) {
-    let rounds: Vec<(Measured, Measured)> = (0..ROUNDS).map(|_| (kiln(point), torch(point))).collect();
-    let of = |side: fn(&(Measured, Measured)) -> Measured| {
+fn measure(point: Point, rounds: usize) -> Measurement {
+    let rounds: Vec<_> = (0..rounds).map(|_| (kiln(point), torch(point), kiln_kernels::ceilings().f32_flops)).collect();
+    let of = |side: fn(&(Measured, Measured, f64)) -> Measured| {
         let values = |f: fn(Measured) -> f64| median(rounds.iter().map(|round| f(side(round))).collect());
         Measured { ms: values(|m| m.ms), rate: values(|m| m.rate), peak_mib: values(|m| m.peak_mib) }
     };
-    (of(|round| round.0), of(|round| round.1))
+    let peak = median(rounds.iter().map(|round| round.2).collect());
+    Measurement { ours: of(|round| round.0), theirs: of(|round| round.1), peak }
 }
 
 /// Enough for a median, and not minutes for the largest.
 fn steps(point: Point) -> usize {
     let gflop = flops_per_token(point) * (point.batch * point.context) as f64 / 1e9;
-    ((600.0 / gflop) as usize).clamp(6, 60)
+    ((200.0 / gflop) as usize).clamp(5, 40)
 }
 
 fn kiln(point: Point) -> Measured {

@@ -1,5 +1,8 @@
 //! Running kiln and its peers as processes, and reading what they measured.
 
+// Each bench uses some of it.
+#![allow(dead_code)]
+
 use std::process::Command;
 
 /// What one run of a contender measured.
@@ -20,22 +23,33 @@ pub fn kiln(command: &mut Command, config: &str, args: &[String], unit: &str) ->
 
 /// Runs a script of `benches/peers`; on that many threads, or as many as it likes.
 pub fn peer(script: &str, args: &[String], unit: &str, threads: Option<usize>) -> Measured {
+    // torch 2.9.0 fp32: 30.6 ms/step, 25065 tokens/s, peak 683 MiB
+    let line = peer_says(script, args, threads);
+    Measured {
+        ms: before(&line, " ms/step"),
+        rate: before(&line, &format!(" {unit}/s")),
+        peak_mib: before(&line, " MiB"),
+    }
+}
+
+/// What a script of `benches/peers` prints.
+pub fn peer_says(script: &str, args: &[String], threads: Option<usize>) -> String {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".into());
     let mut command = Command::new(python);
     command.arg(format!("benches/peers/{script}")).args(args);
     if let Some(threads) = threads {
         command.env("OMP_NUM_THREADS", threads.to_string());
     }
-    // torch 2.9.0 fp32: 30.6 ms/step, 25065 tokens/s, peak 683 MiB
-    let line = stdout(&mut command);
-    let before = |word: &str| {
-        let head = &line[..line.find(word).unwrap_or_else(|| panic!("no `{word}` in what the peer said: {line}"))];
-        head.rsplit([' ', ':']).find_map(|number| number.parse().ok()).unwrap_or(f64::NAN)
-    };
-    Measured { ms: before(" ms/step"), rate: before(&format!(" {unit}/s")), peak_mib: before(" MiB") }
+    stdout(&mut command)
 }
 
-fn stdout(command: &mut Command) -> String {
+/// The number before a word.
+pub fn before(line: &str, word: &str) -> f64 {
+    let head = &line[..line.find(word).unwrap_or_else(|| panic!("no `{word}` in what the peer said: {line}"))];
+    head.rsplit([' ', ':']).find_map(|number| number.parse().ok()).unwrap_or(f64::NAN)
+}
+
+pub fn stdout(command: &mut Command) -> String {
     let out = command.output().unwrap_or_else(|e| panic!("cannot run {command:?}: {e}"));
     assert!(out.status.success(), "{command:?} failed:\n{}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8_lossy(&out.stdout).into_owned()
