@@ -37,8 +37,9 @@ def along(axis, x, label):
 
 def scaling(result, out):
     """Above: tokens a second under the roof of the measured peak. Below: the share of that peak."""
-    figure, axes = plt.subplots(2, len(DIMENSIONS), figsize=(17, 7.5), layout="constrained")
-    for column, (dimension, label) in enumerate(DIMENSIONS.items()):
+    there = {name: label for name, label in DIMENSIONS.items() if any(row["dimension"] == name for row in result["rows"])}
+    figure, axes = plt.subplots(2, len(there), figsize=(3.4 * len(there), 7.5), layout="constrained", squeeze=False)
+    for column, (dimension, label) in enumerate(there.items()):
         rows = [row for row in result["rows"] if row["dimension"] == dimension]
         x = [row["value"] for row in rows]
         # The peak is that of all threads.

@@ -1,8 +1,9 @@
-//! How the cost of a step grows, for kiln and for PyTorch: `cargo bench --bench scaling -- OUT.json [DIMENSION..] [--rounds N]`.
+//! How the cost of a step grows, for kiln and for PyTorch: `cargo bench --bench scaling -- OUT.json [DIMENSION..] [--rounds N] [--alone]`.
 //!
 //! One dimension of the small language model varies at a time (width, layers, batch, context, threads; all of them by
 //! default); the peer runs beside each point, and the machine's ceiling is measured in the same rounds, for it moves with
-//! what else runs. Other dimensions that OUT.json has are kept. `benches/plot.py` draws the result.
+//! what else runs. With `--alone` each runs on one thread and its processor time counts, which other processes on a busy
+//! machine change little. Other dimensions that OUT.json has are kept. `benches/plot.py` draws the result.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -26,6 +27,7 @@ const VOCABULARY: usize = 84;
 
 fn main() {
     let mut args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    let alone = args.iter().position(|arg| arg == "--alone").map(|at| args.remove(at)).is_some();
     let mut rounds = 3;
     if let Some(at) = args.iter().position(|arg| arg == "--rounds") {
         rounds = args.drain(at..).nth(1).and_then(|n| n.parse().ok()).expect("--rounds takes a number, and comes last");
@@ -33,7 +35,7 @@ fn main() {
     let mut args = args.into_iter();
     let out = args.next().expect("name a file for the result");
     let wanted: Vec<String> = args.collect();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = if alone { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
     let mut rows: Vec<Value> = std::fs::read_to_string(&out).ok().map_or_else(Vec::new, |old| {
         let old: Value = serde_json::from_str(&old).expect("what is there is an earlier result");
         old["rows"].as_array().cloned().unwrap_or_default()
@@ -44,7 +46,7 @@ fn main() {
         }
         rows.retain(|row| row["dimension"] != dimension);
         for (value, point) in points {
-            let Measurement { ours, theirs, peak } = measure(point, rounds);
+            let Measurement { ours, theirs, peak } = measure(point, rounds, alone);
             eprintln!("{dimension} {value}: kiln {:.0}, PyTorch {:.0} tokens/s", ours.rate, theirs.rate);
             let side = |m: Measured| json!({ "tokens_per_s": m.rate, "ms": m.ms, "peak_mib": m.peak_mib });
             rows.push(json!({
@@ -52,7 +54,7 @@ fn main() {
                 "peak_gflop_per_s": peak / 1e9, "kiln": side(ours), "torch": side(theirs),
             }));
         }
-        let result = json!({ "rows": rows, "threads": threads });
+        let result = json!({ "rows": rows, "threads": threads, "alone": alone });
         std::fs::write(&out, serde_json::to_string_pretty(&result).unwrap()).expect("the result can be written");
     }
 }
@@ -88,20 +90,40 @@ fn flops_per_token(Point { layers, width, context, .. }: Point) -> f64 {
     6.0 * (matrices + (layers * 2 * context * width) as f64)
 }
 
-fn measure(point: Point, rounds: usize) -> Measurement {
-    let rounds: Vec<_> = (0..rounds).map(|_| (kiln(point), torch(point), kiln_kernels::ceilings().f32_flops)).collect();
+fn measure(point: Point, rounds: usize, alone: bool) -> Measurement {
+    let rounds: Vec<_> = (0..rounds).map(|_| (kiln(point), torch(point), peak(alone))).collect();
     let of = |side: fn(&(Measured, Measured, f64)) -> Measured| {
         let values = |f: fn(Measured) -> f64| median(rounds.iter().map(|round| f(side(round))).collect());
-        Measured { ms: values(|m| m.ms), rate: values(|m| m.rate), peak_mib: values(|m| m.peak_mib) }
+        let cpu_ms = values(|m| m.cpu_ms);
+        let tokens = (point.batch * point.context) as f64;
+        let (ms, rate) = if alone { (cpu_ms, 1e3 * tokens / cpu_ms) } else { (values(|m| m.ms), values(|m| m.rate)) };
+        Measured { ms, rate, peak_mib: values(|m| m.peak_mib), cpu_ms }
     };
     let peak = median(rounds.iter().map(|round| round.2).collect());
     Measurement { ours: of(|round| round.0), theirs: of(|round| round.1), peak }
 }
 
+/// f32 operations a second in a large product: on all threads, or in a second of one thread's processor time.
+fn peak(alone: bool) -> f64 {
+    if !alone {
+        return kiln_kernels::ceilings().f32_flops;
+    }
+    const N: usize = 1024;
+    const TIMES: usize = 20;
+    let values = vec![0.5f32; N * N];
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let run = || kiln_kernels::ceiling::product(&values, &values, [N; 3], [false; 2], false);
+    pool.install(run);
+    let begin = kiln::device::processor_time().expect("a system that counts processor time");
+    (0..TIMES).for_each(|_| drop(pool.install(run)));
+    let seconds = kiln::device::processor_time().unwrap() - begin;
+    2.0 * (TIMES * N.pow(3)) as f64 / seconds
+}
+
 /// Enough for a median, and not minutes for the largest.
 fn steps(point: Point) -> usize {
     let gflop = flops_per_token(point) * (point.batch * point.context) as f64 / 1e9;
-    ((200.0 / gflop) as usize).clamp(5, 40)
+    ((120.0 / gflop) as usize).clamp(4, 40)
 }
 
 fn kiln(point: Point) -> Measured {

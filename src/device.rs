@@ -12,7 +12,7 @@ use burn::tensor::Device;
 
 use crate::error::{Error, Result};
 
-pub use machine::{available_memory, cpu_name, memory_used, peak_memory, total_memory};
+pub use machine::{available_memory, cpu_name, memory_used, peak_memory, processor_time, total_memory};
 pub use report::{DeviceReport, Dtypes, list};
 
 /// Which adapter of a graphics API.

@@ -11,6 +11,8 @@ pub struct Measured {
     pub ms: f64,
     pub rate: f64,
     pub peak_mib: f64,
+    /// Processor time of a step on all threads, where the contender tells it.
+    pub cpu_ms: f64,
 }
 
 /// Runs `kiln bench CONFIG --json` with these further arguments; `unit` is `tokens` or `samples`.
@@ -18,17 +20,23 @@ pub fn kiln(command: &mut Command, config: &str, args: &[String], unit: &str) ->
     command.args(["bench", config, "--json", "--quiet"]).args(args);
     let out: serde_json::Value = serde_json::from_str(&stdout(command)).expect("kiln's measurement is JSON");
     let number = |key: &str| out[key].as_f64().unwrap_or(f64::NAN);
-    Measured { ms: number("ms_per_step"), rate: number(&format!("{unit}_per_s")), peak_mib: number("peak_mib") }
+    Measured {
+        ms: number("ms_per_step"),
+        rate: number(&format!("{unit}_per_s")),
+        peak_mib: number("peak_mib"),
+        cpu_ms: number("cpu_ms_per_step"),
+    }
 }
 
 /// Runs a script of `benches/peers`; on that many threads, or as many as it likes.
 pub fn peer(script: &str, args: &[String], unit: &str, threads: Option<usize>) -> Measured {
-    // torch 2.9.0 fp32: 30.6 ms/step, 25065 tokens/s, peak 683 MiB
+    // torch 2.9.0 fp32: 30.6 ms/step, 25065 tokens/s, peak 683 MiB, 58.1 ms of processor
     let line = peer_says(script, args, threads);
     Measured {
         ms: before(&line, " ms/step"),
         rate: before(&line, &format!(" {unit}/s")),
         peak_mib: before(&line, " MiB"),
+        cpu_ms: if line.contains(" ms of processor") { before(&line, " ms of processor") } else { f64::NAN },
     }
 }
 

@@ -21,6 +21,9 @@ struct Measured {
     ms_per_step: f64,
     ms_fastest: f64,
     ms_slowest: f64,
+    /// Mean of the processor time on all threads: what other processes take does not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_ms_per_step: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tokens_per_s: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,14 +43,19 @@ pub fn bench(plan: Plan, warmup: u64, steps: u64, console: &Console) -> Result<(
     let mut run = Run::resume_or_fresh(setup, &mut console.progress())?;
     let mut took = Vec::new();
     let mut valid = 0;
-    for _ in 0..warmup + steps {
+    let mut cpu = None;
+    for step in 0..warmup + steps {
+        if step == warmup {
+            cpu = device::processor_time();
+        }
         let clock = Instant::now();
         let report;
         (run, report) = run.measured_step()?;
         valid = report.valid;
         took.push(clock.elapsed().as_secs_f64() * 1e3);
     }
-    let measured = measure(&run, &took, warmup as usize, valid);
+    let cpu = cpu.zip(device::processor_time()).map(|(from, to)| (to - from) * 1e3 / steps.max(1) as f64);
+    let measured = Measured { cpu_ms_per_step: cpu, ..measure(&run, &took, warmup as usize, valid) };
     console.result(&measured, || {
         format!(
             "{}: {:.2} ms a step (median of {steps}; {:.2} to {:.2}), {} {}/s, peak {:.0} MiB; first step {:.0} ms",
@@ -87,6 +95,7 @@ fn measure(run: &Run, took: &[f64], warmup: usize, valid: usize) -> Measured {
         ms_per_step: median,
         ms_fastest: sorted.first().copied().unwrap_or(f64::NAN),
         ms_slowest: sorted.last().copied().unwrap_or(f64::NAN),
+        cpu_ms_per_step: None,
         tokens_per_s: is_text.then_some(rate),
         samples_per_s: (!is_text).then_some(rate),
         peak_mib: device::peak_memory().map(|bytes| bytes as f64 / f64::from(1 << 20)),

@@ -13,6 +13,16 @@ pub fn peak_memory() -> Option<u64> {
     status("VmHWM:")
 }
 
+/// The processor time that this process has taken on all its threads, in seconds, counted in hundredths; `None` where the
+/// system does not tell.
+pub fn processor_time() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name in parentheses may hold spaces; user and system time are the 14th and 15th fields of all.
+    let fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11).take(2);
+    let ticks: Option<u64> = fields.map(|ticks| ticks.parse::<u64>().ok()).sum();
+    ticks.map(|ticks| ticks as f64 / 100.0)
+}
+
 /// Bytes that this process may still take: the machine's, or less where a control group limits it.
 pub fn available_memory() -> u64 {
     let system = memory();
@@ -60,6 +70,16 @@ mod tests {
         assert!(used >= block.len() as u64);
         assert!(available_memory() <= total_memory());
         assert!(used < total_memory());
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn processor_time_passes_while_something_computes() {
+        let before = processor_time().unwrap();
+        let begin = std::time::Instant::now();
+        while processor_time().unwrap() < before + 0.02 {
+            assert!(begin.elapsed().as_secs() < 60, "{before}");
+        }
     }
 
     #[test]

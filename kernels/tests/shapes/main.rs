@@ -198,7 +198,7 @@ proptest! {
     }
 }
 
-/// No rows: shapes go through, and the gradients of what has a size are zeros.
+/// No rows, or no columns: shapes go through, and the gradients of what has a size are zeros.
 #[test]
 fn nothing_at_all() {
     let device = Device::flex().autodiff();
@@ -229,4 +229,10 @@ fn nothing_at_all() {
         [0, 2, 2, 2]
     );
     assert!(norm(vec![]).is_none());
+    let flat = || Tensor::<2>::zeros([3, 0], &device);
+    assert_eq!(
+        (layer_norm(flat(), ones(0), None, EPS).dims(), rms_norm(flat(), ones(0), EPS).dims()),
+        ([3, 0], [3, 0])
+    );
+    assert_eq!(wide(linear(flat(), Tensor::zeros([0, 2], &device), Some(bias), Activation::None)), [1.0; 6]);
 }
