@@ -74,8 +74,15 @@ fn pictures(bench: &Bench) {
     }
 }
 
-/// What a run of so many threads leaves: its losses, and the bytes of its weights and of its moments.
-fn trained(bench: &Bench, config: &str, precision: &str, threads: &str) -> (Vec<(u64, f64, String)>, Vec<Vec<u8>>) {
+/// What a run leaves.
+#[derive(PartialEq)]
+struct Trained {
+    losses: Vec<f64>,
+    weights: Vec<u8>,
+    moments: Vec<u8>,
+}
+
+fn trained(bench: &Bench, config: &str, precision: &str, threads: &str) -> Trained {
     let name = format!("{config}-{precision}-{threads}");
     let (file, run) = (format!("{config}.toml"), format!("run.name={name}"));
     let precision = format!("train.precision={precision}");
@@ -83,8 +90,12 @@ fn trained(bench: &Bench, config: &str, precision: &str, threads: &str) -> (Vec<
     let output = command.env("RAYON_NUM_THREADS", threads).output().unwrap();
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     let dir = bench.path("checkpoints").join(&name);
-    let files = ["weights", "optim"].map(|file| format!("step-00000006/{file}.safetensors"));
-    (steps(&dir.join("journal.jsonl")), files.map(|file| std::fs::read(dir.join(file)).unwrap()).to_vec())
+    let read = |file: &str| std::fs::read(dir.join("step-00000006").join(file)).unwrap();
+    Trained {
+        losses: steps(&dir.join("journal.jsonl")).into_iter().map(|(_, loss, _)| loss).collect(),
+        weights: read("weights.safetensors"),
+        moments: read("optim.safetensors"),
+    }
 }
 
 #[test]
@@ -96,11 +107,11 @@ fn one_two_and_three_threads_train_the_same_bits() {
     for config in ["gpt", "cnn"] {
         for precision in ["f32", "bf16"] {
             let one = trained(&bench, config, precision, "1");
-            assert_eq!(one.0.len(), 6);
+            assert_eq!(one.losses.len(), 6);
             for threads in ["2", "3"] {
-                let (losses, files) = trained(&bench, config, precision, threads);
-                assert_eq!(losses, one.0, "losses of {config}, {precision}, {threads} threads");
-                assert!(files == one.1, "weights of {config}, {precision}, {threads} threads");
+                let more = trained(&bench, config, precision, threads);
+                assert_eq!(more.losses, one.losses, "{config}, {precision}, {threads} threads");
+                assert!(more == one, "the weights of {config}, {precision}, {threads} threads");
             }
         }
     }
