@@ -69,6 +69,13 @@ pub struct Opened {
     pub spec: String,
 }
 
+impl Opened {
+    /// Whether an f32 tensor of it lies in this process's memory, where kiln's kernels for the host compute.
+    pub fn runs_host_kernels(&self) -> bool {
+        matches!(self.spec.as_str(), "flex" | "tch")
+    }
+}
+
 /// Every spelling that [`DeviceSpec::parse`] takes, `:N` being an index from 0.
 pub const KNOWN: [&str; 14] = [
     "auto",

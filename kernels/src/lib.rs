@@ -1,8 +1,9 @@
 //! Tensor kernels for kiln, where burn's decomposition costs time or memory.
 //!
 //! One folder an op: `mod.rs` is the op with its hand-written backward, `reference.rs` composes it from burn's own
-//! operations (what every backend without an override runs), `flex.rs` is the CPU override. `README.md` beside this
-//! crate counts each op's FLOPs and bytes; `LOG.md` keeps what did not pay.
+//! operations (what every backend without an override runs), `host.rs` is the override for f32 tensors in this process's
+//! memory: flex's, and libtorch's on the CPU. `README.md` beside this crate counts each op's FLOPs and bytes; `LOG.md`
+//! keeps what did not pay.
 // Upstream drops NdArray and LibTorch after 0.22; until then they are devices like the others.
 #![cfg_attr(any(feature = "ndarray", feature = "tch"), allow(deprecated))]
 
@@ -37,6 +38,8 @@ pub use dropout::dropout;
 pub use embedding::{embedding, tied, tied_embedding};
 pub use gelu::gelu;
 pub use gradients::{accumulate, norm};
+#[cfg(feature = "tch")]
+pub use host::compose_torch;
 pub use layer_norm::layer_norm;
 pub use linear::{Activation, linear};
 pub use linear_cross_entropy::linear_cross_entropy;
@@ -44,6 +47,8 @@ pub use memory::keep_freed_pages;
 pub use precision::{Products, with_products};
 pub use rms_norm::rms_norm;
 pub use swiglu::swiglu;
+#[cfg(feature = "tch")]
+pub use threads::leave_threads_to_kernels;
 pub use threads::on_kernel_threads;
 
 /// The processor's instructions for bf16 products with f32 sums: `"AMX"`, `"AVX512-BF16"` or none, as anywhere under the
@@ -58,20 +63,23 @@ pub fn bf16_instructions() -> Option<&'static str> {
     None
 }
 
-/// Whether a backend runs this crate's overrides. Elsewhere some ops are left to burn's own, whose backward keeps what
-/// a composition here would have to compute again.
-trait Overridden {
-    const HERE: bool = false;
+/// Where a backend runs this crate's overrides. Elsewhere some ops are left to burn's own, whose backward keeps what a
+/// composition here would have to compute again.
+trait Overridden: burn::backend::Backend {
+    /// Whether it does so for a tensor like this one.
+    fn overrides(_tensor: &Self::FloatTensorPrimitive) -> bool {
+        false
+    }
 }
 
 #[cfg(feature = "flex")]
-impl Overridden for burn::backend::Flex {
-    const HERE: bool = true;
+impl<B: host::HostBackend> Overridden for B {
+    fn overrides(tensor: &Self::FloatTensorPrimitive) -> bool {
+        B::here(&[tensor])
+    }
 }
 #[cfg(feature = "ndarray")]
 impl Overridden for burn::backend::NdArray {}
-#[cfg(feature = "tch")]
-impl Overridden for burn::backend::LibTorch {}
 #[cfg(feature = "cube")]
 impl Overridden for CubeBackend {}
 #[cfg(feature = "cube")]

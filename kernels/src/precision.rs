@@ -19,8 +19,8 @@ thread_local! {
 
 /// Runs `forward` with its products in `products`; the backward of an op takes what its forward took.
 ///
-/// Weights, activations, statistics and gradients stay f32, as under PyTorch's autocast. Devices other than flex take
-/// no notice: their precision is the dtype of the activations.
+/// Weights, activations, statistics and gradients stay f32, as under PyTorch's autocast. Tensors that are not in this
+/// process's memory take no notice: their precision is the dtype of the activations.
 pub fn with_products<T>(products: Products, forward: impl FnOnce() -> T) -> T {
     struct Restore(Products);
     impl Drop for Restore {

@@ -10,3 +10,12 @@ pub fn on_kernel_threads<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     #[cfg(not(feature = "flex"))]
     work()
 }
+
+/// Has libtorch compute on the calling thread alone, in the whole process.
+///
+/// Its own threads wait for the next op by spinning, for milliseconds, and take the cores from the kernels' threads;
+/// what is left to it beside the kernels is small.
+#[cfg(feature = "tch")]
+pub fn leave_threads_to_kernels() {
+    tch::set_num_threads(1);
+}

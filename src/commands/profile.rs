@@ -127,7 +127,7 @@ fn summarise(
 
 /// What the host reaches in the precision of the run's products, measured now; None for a device elsewhere.
 fn host_peak(run: &Run) -> Option<Peak> {
-    if run.setup.opened.spec != "flex" {
+    if !run.setup.opened.runs_host_kernels() {
         return None;
     }
     let Ceilings { f32_flops, bf16_flops, copy_bytes_per_second } = kiln_kernels::ceilings();

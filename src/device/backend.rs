@@ -136,7 +136,10 @@ fn host(spec: DeviceSpec) -> Result<(Device, String)> {
 #[allow(deprecated)]
 fn libtorch(torch: Torch) -> Result<(Device, String)> {
     match torch {
-        Torch::Cpu => Ok((Device::libtorch(), format!("libtorch ({} threads)", threads()))),
+        Torch::Cpu => {
+            kiln_kernels::leave_threads_to_kernels();
+            Ok((Device::libtorch(), format!("libtorch ({} threads, {})", threads(), instructions())))
+        }
         Torch::Cuda(n) => {
             let found = quietly(|| Device::enumerate(burn::tensor::DeviceType::LibTorch).len()).unwrap_or(0);
             if n < found {

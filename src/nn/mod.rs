@@ -42,7 +42,7 @@ pub type Tensors = BTreeMap<String, TensorData>;
 pub struct Compute {
     /// The dtype of activations.
     pub activations: FloatDType,
-    /// What the operands of matrix products are rounded to on flex, where activations stay f32.
+    /// What the operands of matrix products are rounded to on the host, where activations stay f32.
     pub products: Products,
 }
 

@@ -108,8 +108,8 @@ impl Setup {
 fn compute(precision: Precision, opened: &Opened) -> Result<Compute> {
     let dtype = match precision {
         Precision::F32 => return Ok(Compute::F32),
-        // Flex multiplies in bf16 and keeps everything else in f32: its element-wise work is bound by the products.
-        Precision::Bf16 if opened.spec == "flex" => {
+        // The host's kernels multiply in bf16 and keep everything else in f32: the products bind their element-wise work.
+        Precision::Bf16 if opened.runs_host_kernels() => {
             return Ok(Compute { products: Products::Bf16, ..Compute::F32 });
         }
         Precision::Bf16 => FloatDType::BF16,

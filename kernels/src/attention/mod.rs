@@ -5,7 +5,7 @@
 //! Shapes: b batch, t tokens, h query heads, g key-value heads, d width of a head.
 
 #[cfg(feature = "flex")]
-mod flex;
+mod host;
 mod reference;
 
 use burn::backend::{
@@ -122,8 +122,6 @@ pub(crate) trait Attention: Backend {
 
 #[cfg(feature = "ndarray")]
 impl Attention for burn::backend::NdArray {}
-#[cfg(feature = "tch")]
-impl Attention for burn::backend::LibTorch {}
 #[cfg(feature = "cube")]
 impl Attention for crate::CubeBackend {}
 

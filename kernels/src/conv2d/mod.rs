@@ -4,9 +4,9 @@
 //! This reads padded pictures where they lie, and keeps the input and the output alone.
 
 #[cfg(feature = "flex")]
-mod flex;
-#[cfg(feature = "flex")]
 mod geometry;
+#[cfg(feature = "flex")]
+mod host;
 #[cfg(feature = "flex")]
 mod product;
 mod reference;
@@ -14,7 +14,7 @@ mod reference;
 mod stage;
 
 use burn::backend::{
-    Backend, Dispatch, TensorMetadata,
+    Backend, Dispatch,
     autodiff::{
         Autodiff, NodeId,
         checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
@@ -25,7 +25,7 @@ use burn::backend::{
     ops::ModuleOps,
     tensor::FloatTensor,
 };
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
 use crate::Overridden;
 
@@ -158,8 +158,6 @@ pub(crate) trait Conv2d: Backend {
 
 #[cfg(feature = "ndarray")]
 impl Conv2d for burn::backend::NdArray {}
-#[cfg(feature = "tch")]
-impl Conv2d for burn::backend::LibTorch {}
 #[cfg(feature = "cube")]
 impl Conv2d for crate::CubeBackend {}
 
@@ -170,7 +168,7 @@ impl<B: Conv2d + Overridden, C: CheckpointStrategy> Conv2d for Autodiff<B, C> {
         bias: FloatTensor<Self>,
         options: Conv2dOptions,
     ) -> FloatTensor<Self> {
-        if options.pool && !(B::HERE && x.dtype() == DType::F32) {
+        if options.pool && !B::overrides(&x.clone().into_primitive()) {
             let y = Self::conv2d_relu(x, weight, bias, Conv2dOptions { pool: false, ..options });
             return Self::max_pool2d(y, [2, 2], [2, 2], [0, 0], [1, 1], false);
         }

@@ -4,7 +4,7 @@
 //! numbers a row, and the backward writes its result over the logits where nobody else holds them.
 
 #[cfg(feature = "flex")]
-pub(crate) mod flex;
+pub(crate) mod host;
 mod reference;
 
 use burn::backend::{
@@ -28,7 +28,7 @@ use crate::profile::{Work, timed};
 /// by the number of rows that count. With `smoothing` ε a row's target distribution is `(1 - ε)` on the target plus
 /// `ε / V` everywhere (Szegedy et al. 2015). Half-precision logits are widened to f32 first.
 ///
-/// On flex a target of `V` or more panics; the other devices leave it undefined.
+/// On the host a target of `V` or more panics; the other devices leave it undefined.
 pub fn cross_entropy(logits: Tensor<2>, targets: Tensor<1, Int>, smoothing: f64) -> Tensor<1> {
     let logits = match logits.dtype() {
         DType::F32 | DType::F64 => logits,
@@ -83,8 +83,6 @@ pub(crate) trait CrossEntropy: Backend {
 
 #[cfg(feature = "ndarray")]
 impl CrossEntropy for burn::backend::NdArray {}
-#[cfg(feature = "tch")]
-impl CrossEntropy for burn::backend::LibTorch {}
 #[cfg(feature = "cube")]
 impl CrossEntropy for crate::CubeBackend {}
 

@@ -1,10 +1,10 @@
 //! Dropout whose mask is a function of a seed.
 //!
-//! burn draws a tensor of random numbers, one thread and one number at a time, and keeps it for the backward. On flex
+//! burn draws a tensor of random numbers, one thread and one number at a time, and keeps it for the backward. On the host
 //! this draws a seed alone: the mask is hashed out of it, and once more in the backward.
 
 #[cfg(feature = "flex")]
-mod flex;
+mod host;
 mod reference;
 
 use burn::backend::{
@@ -66,8 +66,6 @@ pub(crate) trait Dropout: Backend {
 
 #[cfg(feature = "ndarray")]
 impl Dropout for burn::backend::NdArray {}
-#[cfg(feature = "tch")]
-impl Dropout for burn::backend::LibTorch {}
 #[cfg(feature = "cube")]
 impl Dropout for crate::CubeBackend {}
 

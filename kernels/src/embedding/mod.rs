@@ -4,7 +4,7 @@
 //! up and then adds it to the gradient that a tied output layer left: three passes over all of it.
 
 #[cfg(feature = "flex")]
-mod flex;
+mod host;
 mod reference;
 
 use burn::backend::{
@@ -24,7 +24,7 @@ use crate::profile::{Work, timed};
 
 /// Rows `ids` of `table`: `[V, width]` and `[b, t]` to `[b, t, width]`.
 ///
-/// Ids below 0 or from `V` on panic on flex; the other devices leave them undefined.
+/// Ids below 0 or from `V` on panic on the host; the other devices leave them undefined.
 pub fn embedding(table: Tensor<2>, ids: Tensor<2, Int>) -> Tensor<3> {
     look_up(table, ids, false)
 }
@@ -83,8 +83,6 @@ pub(crate) trait EmbeddingOp: Backend {
 
 #[cfg(feature = "ndarray")]
 impl EmbeddingOp for burn::backend::NdArray {}
-#[cfg(feature = "tch")]
-impl EmbeddingOp for burn::backend::LibTorch {}
 #[cfg(feature = "cube")]
 impl EmbeddingOp for crate::CubeBackend {}
 

@@ -4,7 +4,7 @@
 //! its input only, and under gradient checkpointing not even its output.
 
 #[cfg(feature = "flex")]
-pub(crate) mod flex;
+pub(crate) mod host;
 #[cfg(feature = "flex")]
 mod reference;
 
@@ -55,8 +55,6 @@ pub(crate) trait Gelu: Backend {
 
 #[cfg(feature = "ndarray")]
 impl Gelu for burn::backend::NdArray {}
-#[cfg(feature = "tch")]
-impl Gelu for burn::backend::LibTorch {}
 #[cfg(feature = "cube")]
 impl Gelu for crate::CubeBackend {}
 

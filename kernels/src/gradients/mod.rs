@@ -1,14 +1,14 @@
 //! Norm and sum of all gradients of a model, each one pass over memory in one parallel region on the CPU.
 
 #[cfg(feature = "flex")]
-mod flex;
+mod host;
 mod reference;
 
 use burn::tensor::Tensor;
 
 use crate::profile::{Work, timed};
 #[cfg(feature = "flex")]
-pub(crate) use flex::length;
+pub(crate) use host::length;
 
 /// The Euclidean norm of all elements together, `[1]`, outside any graph; none for no tensors.
 ///
@@ -18,8 +18,12 @@ pub fn norm(grads: Vec<Tensor<2>>) -> Option<Tensor<1>> {
     let elements = grads.iter().map(|grad| grad.shape().num_elements()).sum();
     timed("gradient norm", Work::per_element(elements, 2.0, 1.0), || {
         #[cfg(feature = "flex")]
-        if let Some(held) = grads.iter().map(crate::host::flex).collect() {
-            return flex::norm(held);
+        if let Some(norm) = host::norm::<burn::backend::Flex>(&grads) {
+            return Some(norm);
+        }
+        #[cfg(feature = "tch")]
+        if let Some(norm) = host::norm::<burn::backend::LibTorch>(&grads) {
+            return Some(norm);
         }
         reference::norm(grads)
     })
@@ -31,10 +35,14 @@ pub fn accumulate(sums: Vec<Tensor<1>>, grads: Vec<Tensor<1>>) -> Vec<Tensor<1>>
     let elements = sums.iter().map(|sum| sum.shape().num_elements()).sum();
     let work = Work::per_element(elements, 1.0, 3.0);
     #[cfg(feature = "flex")]
-    if let Some(held) = sums.iter().chain(&grads).map(crate::host::flex).collect() {
-        drop((sums, grads)); // first handles: with them alive every sum would be copied
-        let pairs = flex::pairs(held);
-        return timed("accumulate", work, || flex::accumulate(pairs));
-    }
+    let (sums, grads) = match host::pairs::<burn::backend::Flex>((sums, grads)) {
+        Ok(pairs) => return timed("accumulate", work, || host::accumulate::<burn::backend::Flex>(pairs)),
+        Err(elsewhere) => elsewhere,
+    };
+    #[cfg(feature = "tch")]
+    let (sums, grads) = match host::pairs::<burn::backend::LibTorch>((sums, grads)) {
+        Ok(pairs) => return timed("accumulate", work, || host::accumulate::<burn::backend::LibTorch>(pairs)),
+        Err(elsewhere) => elsewhere,
+    };
     timed("accumulate", work, || sums.into_iter().zip(grads).map(|(sum, grad)| sum.add(grad)).collect())
 }

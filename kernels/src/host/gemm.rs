@@ -3,9 +3,9 @@
 
 #![allow(unsafe_code)] // gemm takes raw pointers
 
-use burn::backend::flex::FlexTensor;
+use std::mem::MaybeUninit;
 
-use super::{packed, unwritten};
+use super::{HostTensor, dims, packed};
 
 /// A view of a buffer: element `(i, j)` is at `i * row_stride + j * column_stride`.
 #[derive(Debug, Clone, Copy)]
@@ -47,27 +47,19 @@ impl<'a> Matrix<'a> {
 
 /// A tensor of rank 2 and type f32, read in place whatever its strides.
 #[derive(Clone)]
-pub(crate) struct HostMatrix {
-    tensor: FlexTensor,
-    offset: usize,
+pub(crate) struct HostMatrix<T> {
+    tensor: T,
     shape: [usize; 2],
-    strides: [usize; 2],
 }
 
 /// Takes a tensor of rank 2; one with negative strides is copied.
-pub(crate) fn matrix(tensor: FlexTensor) -> HostMatrix {
-    let strides = |tensor: &FlexTensor| -> Option<[usize; 2]> {
-        let [rows, columns] = tensor.layout().strides()[..] else { return None };
-        Some([usize::try_from(rows).ok()?, usize::try_from(columns).ok()?])
-    };
-    let shape = tensor.layout().shape().dims::<2>();
-    match strides(&tensor) {
-        Some(strides) => HostMatrix { offset: tensor.layout().start_offset(), tensor, shape, strides },
-        None => HostMatrix { tensor: packed(tensor), offset: 0, shape, strides: [shape[1], 1] },
-    }
+pub(crate) fn matrix<T: HostTensor>(tensor: T) -> HostMatrix<T> {
+    let shape = dims(&tensor);
+    let tensor = if tensor.strided().is_some() { tensor } else { packed(tensor) };
+    HostMatrix { tensor, shape }
 }
 
-impl HostMatrix {
+impl<T: HostTensor> HostMatrix<T> {
     pub(crate) fn rows(&self) -> usize {
         self.shape[0]
     }
@@ -78,28 +70,45 @@ impl HostMatrix {
 
     /// Whether columns are contiguous and rows are not.
     pub(crate) fn is_transposed(&self) -> bool {
-        self.strides[0] == 1 && self.strides[1] > 1
+        let view = self.view();
+        view.row_stride == 1 && view.column_stride > 1
     }
 
     pub(crate) fn view(&self) -> Matrix<'_> {
-        let values = self.tensor.storage::<f32>();
-        Matrix::strided(values.get(self.offset..).unwrap_or_default(), self.shape, self.strides)
+        let (values, strides) = self.tensor.strided().unwrap_or_default();
+        Matrix::strided(values, self.shape, strides)
     }
 }
 
-/// `a b` in a new row-major buffer.
-pub(crate) fn product(a: Matrix, b: Matrix) -> Vec<f32> {
-    unwritten(a.rows * b.columns, |out| {
-        // SAFETY: `out` has room for the result and is only written, since nothing is added to.
-        unsafe { raw(a, b, out.as_mut_ptr().cast(), b.columns, false, parallel(a, b)) }
-    })
+/// `out = a b`; `out` is row-major, and all of it is written.
+pub(crate) fn product_over(a: Matrix, b: Matrix, out: &mut [MaybeUninit<f32>]) {
+    assert_eq!(out.len(), a.rows * b.columns, "the result of a product has another size than its buffer");
+    #[cfg(target_arch = "x86_64")]
+    if own() && super::bf16::product_f32(a, b, out, false) {
+        return;
+    }
+    // SAFETY: `out` has room for the result and is only written, since nothing is added to.
+    unsafe { raw(a, b, out.as_mut_ptr().cast(), b.columns, false, parallel(a, b)) }
 }
 
 /// `out += a b`, or `out = a b` where `add` is false; `out` is row-major.
 pub(crate) fn product_into(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
     assert_eq!(out.len(), a.rows * b.columns, "the result of a product has another size than its buffer");
+    #[cfg(target_arch = "x86_64")]
+    if own() {
+        let out: *mut [MaybeUninit<f32>] = out as *mut [f32] as _;
+        // SAFETY: the same elements, of which only whole ones are written.
+        if super::bf16::product_f32(a, b, unsafe { &mut *out }, add) {
+            return;
+        }
+    }
     // SAFETY: the buffer has the result's size and is initialised.
     unsafe { raw(a, b, out.as_mut_ptr(), b.columns, add, parallel(a, b)) }
+}
+
+fn own() -> bool {
+    static OWN: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *OWN.get_or_init(|| std::env::var("OWN").is_ok())
 }
 
 /// Threads cost some microseconds to wake: not for a product that takes less.
@@ -146,6 +155,11 @@ unsafe fn raw(a: Matrix, b: Matrix, out: *mut f32, stride: usize, add: bool, thr
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::host::unwritten;
+
+    fn product(a: Matrix, b: Matrix) -> Vec<f32> {
+        unwritten(a.rows * b.columns, |out| product_over(a, b, out))
+    }
 
     fn noise(n: usize) -> Vec<f32> {
         (0..n).map(|i| ((i * 7919 + 13) % 1009) as f32 / 504.5 - 1.0).collect()

@@ -1,4 +1,4 @@
-//! What the CPU overrides share: contiguous views, vector dispatch, and an exponential that vectorises.
+//! What the CPU overrides share: tensors of this process, vector dispatch, and an exponential that vectorises.
 //!
 //! Every row is computed by one thread in a fixed order of [`LANES`] partial sums, so a result depends neither on the
 //! number of threads nor on the width of the machine's vectors.
@@ -6,27 +6,43 @@
 mod bf16;
 mod gemm;
 mod pass;
+mod seed;
+mod tensor;
+#[cfg(feature = "tch")]
+mod torch;
 
 use std::mem::MaybeUninit;
 
-use burn::backend::flex::FlexTensor;
-use burn::tensor::{Shape, TensorData};
 use pulp::{Arch, Simd, WithSimd};
 
 use crate::precision::Products;
 
 pub(crate) use bf16::{Bf16, bf16_support};
 pub(crate) use gemm::{HostMatrix, Matrix, matrix};
-pub(crate) use pass::{PASS, flex, owned, plain, region};
+pub(crate) use pass::{PASS, owned, region};
+pub(crate) use seed::{seed, seed_of};
+pub(crate) use tensor::{HostBackend, HostTensor, copied, dims, packed, tensor, writable, written};
+#[cfg(feature = "tch")]
+pub use torch::compose_torch;
 
-/// `a b` in a new row-major buffer.
+/// `a b`, row-major, in a new buffer.
 pub(crate) fn product(a: Matrix, b: Matrix, products: Products) -> Vec<f32> {
-    if is_low(products) { bf16::product_bf16(a, b) } else { gemm::product(a, b) }
+    unwritten(a.rows * b.columns, |out| product_over(a, b, out, products))
+}
+
+/// `a b` in a new tensor of rank 2.
+pub(crate) fn product_tensor<T: HostTensor>(a: Matrix, b: Matrix, products: Products) -> T {
+    written([a.rows, b.columns], |out| product_over(a, b, out, products))
+}
+
+/// `out = a b`; `out` is row-major, and all of it is written.
+pub(crate) fn product_over(a: Matrix, b: Matrix, out: &mut [MaybeUninit<f32>], products: Products) {
+    if is_low(products) { bf16::product_over(a, b, out) } else { gemm::product_over(a, b, out) }
 }
 
 /// `out += a b`, or `out = a b` where `add` is false; `out` is row-major.
 pub(crate) fn product_into(a: Matrix, b: Matrix, out: &mut [f32], add: bool, products: Products) {
-    if is_low(products) { bf16::product_bf16_into(a, b, out, add) } else { gemm::product_into(a, b, out, add) }
+    if is_low(products) { bf16::product_into(a, b, out, add) } else { gemm::product_into(a, b, out, add) }
 }
 
 fn is_low(products: Products) -> bool {
@@ -55,18 +71,6 @@ pub(crate) fn vectorised<K: Kernel>(kernel: K) -> K::Output {
         }
     }
     Arch::new().dispatch(Dispatched(kernel))
-}
-
-/// The tensor itself where its buffer holds exactly its elements in order, else a copy that does.
-pub(crate) fn packed(tensor: FlexTensor) -> FlexTensor {
-    let bytes = tensor.layout().shape().num_elements() * size_of::<f32>();
-    let whole = tensor.is_contiguous() && tensor.layout().start_offset() == 0 && tensor.bytes().len() == bytes;
-    if whole { tensor } else { tensor.to_contiguous() }
-}
-
-/// A new f32 tensor.
-pub(crate) fn tensor(values: Vec<f32>, shape: impl Into<Shape>) -> FlexTensor {
-    FlexTensor::from_data(TensorData::new(values, shape.into()))
 }
 
 /// `n` values that `fill` writes, every one: a large result is not set to zero before.

@@ -4,7 +4,7 @@
 //! and a mean and a reciprocal deviation a row.
 
 #[cfg(feature = "flex")]
-mod flex;
+mod host;
 mod reference;
 
 use burn::backend::{
@@ -88,8 +88,6 @@ pub(crate) trait LayerNorm: Backend {
 
 #[cfg(feature = "ndarray")]
 impl LayerNorm for burn::backend::NdArray {}
-#[cfg(feature = "tch")]
-impl LayerNorm for burn::backend::LibTorch {}
 #[cfg(feature = "cube")]
 impl LayerNorm for crate::CubeBackend {}
 

@@ -5,7 +5,7 @@
 //! activation's.
 
 #[cfg(feature = "flex")]
-mod flex;
+mod host;
 mod reference;
 
 use burn::backend::{
@@ -40,7 +40,7 @@ pub enum Activation {
 /// `activation(x weight + bias)`.
 ///
 /// Shapes: `x` `[.., inputs]`, `weight` `[inputs, outputs]`, `bias` `[outputs]`, result `[.., outputs]`. All have one
-/// dtype; the caller casts. On flex, products are computed in what [`with_products`](crate::with_products) says.
+/// dtype; the caller casts. On the host, products are computed in what [`with_products`](crate::with_products) says.
 pub fn linear<const D: usize>(
     x: Tensor<D>,
     weight: Tensor<2>,
@@ -129,8 +129,6 @@ pub(crate) trait LinearOp: Backend + Gelu {
 
 #[cfg(feature = "ndarray")]
 impl LinearOp for burn::backend::NdArray {}
-#[cfg(feature = "tch")]
-impl LinearOp for burn::backend::LibTorch {}
 #[cfg(feature = "cube")]
 impl LinearOp for crate::CubeBackend {}
 

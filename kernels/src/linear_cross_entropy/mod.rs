@@ -5,7 +5,7 @@
 //! layer, so that what is kept for the backward has the sizes of `x` and of the weight (Hsu et al. 2024, section 3.2).
 
 #[cfg(feature = "flex")]
-mod flex;
+mod host;
 mod reference;
 
 use burn::backend::{
@@ -108,8 +108,6 @@ pub(crate) trait LinearCrossEntropy: Backend + CrossEntropy {
 
 #[cfg(feature = "ndarray")]
 impl LinearCrossEntropy for burn::backend::NdArray {}
-#[cfg(feature = "tch")]
-impl LinearCrossEntropy for burn::backend::LibTorch {}
 #[cfg(feature = "cube")]
 impl LinearCrossEntropy for crate::CubeBackend {}
 

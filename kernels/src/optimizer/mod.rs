@@ -4,7 +4,7 @@
 //! the cache, in place. Composed, AdamW alone makes some twenty passes, and each allocates its result.
 
 #[cfg(feature = "flex")]
-mod flex;
+mod host;
 mod muon;
 #[cfg(feature = "flex")]
 mod pass;
@@ -129,8 +129,13 @@ impl Fold {
 pub fn update(updates: Vec<Update>, clip: f64, keep: f64) -> Vec<Updated> {
     let work = updates.iter().map(Update::work).fold(Work::default(), |sum, work| sum + work);
     #[cfg(feature = "flex")]
-    let updates = match flex::held(updates) {
-        Ok(held) => return timed("optimizer", work, || flex::update(held, clip, keep)),
+    let updates = match host::held::<burn::backend::Flex>(updates) {
+        Ok(held) => return timed("optimizer", work, || host::update(held, clip, keep)),
+        Err(updates) => updates,
+    };
+    #[cfg(feature = "tch")]
+    let updates = match host::held::<burn::backend::LibTorch>(updates) {
+        Ok(held) => return timed("optimizer", work, || host::update(held, clip, keep)),
         Err(updates) => updates,
     };
     timed("optimizer", work, || updates.into_iter().map(|update| reference::update(update, clip, keep)).collect())

@@ -4,7 +4,7 @@
 //! keeps the input and a reciprocal root a row.
 
 #[cfg(feature = "flex")]
-mod flex;
+mod host;
 mod reference;
 
 use burn::backend::{
@@ -78,8 +78,6 @@ pub(crate) trait RmsNorm: Backend {
 
 #[cfg(feature = "ndarray")]
 impl RmsNorm for burn::backend::NdArray {}
-#[cfg(feature = "tch")]
-impl RmsNorm for burn::backend::LibTorch {}
 #[cfg(feature = "cube")]
 impl RmsNorm for crate::CubeBackend {}
 

@@ -4,7 +4,7 @@
 //! the two halves alone, and under gradient checkpointing not even its output.
 
 #[cfg(feature = "flex")]
-mod flex;
+mod host;
 mod reference;
 
 use std::marker::PhantomData;
@@ -64,8 +64,6 @@ pub(crate) trait Swiglu: Backend {
 
 #[cfg(feature = "ndarray")]
 impl Swiglu for burn::backend::NdArray {}
-#[cfg(feature = "tch")]
-impl Swiglu for burn::backend::LibTorch {}
 #[cfg(feature = "cube")]
 impl Swiglu for crate::CubeBackend {}
 

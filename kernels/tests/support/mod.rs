@@ -2,16 +2,29 @@
 
 use burn::tensor::{Device, Tensor};
 
-/// Every compiled device that is present; the others are named on stderr.
-#[allow(dead_code, deprecated, clippy::vec_init_then_push)]
-pub fn devices() -> Vec<(&'static str, Device)> {
+/// libtorch's tensors on the CPU, treated as those of its GPUs: no machine of ours has one.
+#[allow(dead_code)]
+pub const COMPOSED: &str = "tch composed";
+
+/// Every compiled device that is present, one after the other; the others are named on stderr.
+pub fn devices() -> impl Iterator<Item = (&'static str, Device)> {
+    let compose = |(name, device)| {
+        #[cfg(feature = "tch")]
+        kiln_kernels::compose_torch(name == COMPOSED);
+        (name, device)
+    };
+    present().into_iter().map(compose)
+}
+
+#[allow(deprecated, clippy::vec_init_then_push)]
+fn present() -> Vec<(&'static str, Device)> {
     let mut devices = Vec::new();
     #[cfg(feature = "flex")]
     devices.push(("flex", Device::flex()));
     #[cfg(feature = "ndarray")]
     devices.push(("ndarray", Device::ndarray()));
     #[cfg(feature = "tch")]
-    devices.push(("tch", Device::libtorch()));
+    devices.extend([("tch", Device::libtorch()), (COMPOSED, Device::libtorch())]);
     #[cfg(feature = "wgpu")]
     match Device::enumerate(burn::tensor::DeviceType::Wgpu).into_iter().next() {
         Some(device) => devices.push(("wgpu", device)),

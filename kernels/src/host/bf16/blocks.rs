@@ -11,12 +11,12 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::Matrix;
 use super::pack::{LANES, Operand, Step, TERMS};
 use super::result::{Out, Unit};
-use super::{Bf16, Matrix};
 
-/// At most so many steps in a block of terms: two panels of 64 KB.
-const STEPS: usize = 32;
+/// At most so many terms in a block of them: two panels of 64 KB in bf16.
+const BLOCK: usize = 32 * TERMS;
 /// Steps of the operand packed whole that there are at a time: 4 MB.
 const WHOLE: usize = 2048;
 /// Panels of a block, 64 KB each: rows of 2 KB of a row-major operand in one go.
@@ -25,6 +25,17 @@ const PANELS: usize = 16;
 const WORTH_IT: usize = 1 << 20;
 /// A result of more bytes is no longer in the cache when it is read.
 const STREAMED: usize = if cfg!(test) { 16 << 10 } else { 16 << 20 };
+
+/// What multiplies, and of which numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Instructions {
+    /// Tiles of bf16.
+    Amx,
+    /// Dot products of pairs of bf16 in vectors.
+    Pairs,
+    /// Multiply-adds of f32 in vectors: no rounding.
+    Floats,
+}
 
 thread_local! {
     // Taken while in use: a thread that waits for others may begin another product.
@@ -36,7 +47,13 @@ thread_local! {
 ///
 /// # Safety
 /// The processor must have the instructions, and what [`super::pack::available`] asks for.
-pub(super) unsafe fn product(instructions: Bf16, a: Matrix, b: Matrix, out: &mut [MaybeUninit<f32>], add: bool) {
+pub(super) unsafe fn product(
+    instructions: Instructions,
+    a: Matrix,
+    b: Matrix,
+    out: &mut [MaybeUninit<f32>],
+    add: bool,
+) {
     assert_eq!(a.columns, b.rows, "a product of {} x {} and {} x {}", a.rows, a.columns, b.rows, b.columns);
     if a.columns == 0 && !add {
         out.fill(MaybeUninit::new(0.0));
@@ -45,20 +62,21 @@ pub(super) unsafe fn product(instructions: Bf16, a: Matrix, b: Matrix, out: &mut
         return;
     }
     let by_rows = a.rows > b.columns;
-    let (left, right) = (Operand::left(a), Operand::right(b));
+    let floats = instructions == Instructions::Floats;
+    let (left, right) = (Operand::left(a, floats), Operand::right(b, floats));
     let (cut, whole) = if by_rows { (left, right) } else { (right, left) };
     let threads = match a.rows * a.columns * b.columns {
         work if work < WORTH_IT => 1,
         _ => rayon::current_num_threads(),
     };
     // A sum over several blocks of terms comes back to the result, which therefore has to stay near.
-    let streamed = !add && a.columns <= STEPS * TERMS && size_of_val(out) >= STREAMED;
+    let streamed = !add && a.columns <= BLOCK && size_of_val(out) >= STREAMED;
     let out = Out::new(out, a.rows, b.columns);
     Product { instructions, cut, whole, by_rows, out, add, streamed, threads }.run();
 }
 
 struct Product<'a> {
-    instructions: Bf16,
+    instructions: Instructions,
     /// Packed in blocks.
     cut: Operand<'a>,
     /// Packed beforehand.
@@ -74,10 +92,10 @@ struct Product<'a> {
 impl Product<'_> {
     fn run(&self) {
         let terms = self.cut.terms;
-        let each = terms.div_ceil(terms.div_ceil(STEPS * TERMS)).next_multiple_of(TERMS);
+        let each = terms.div_ceil(terms.div_ceil(BLOCK)).next_multiple_of(TERMS);
         let panels = self.whole.lanes.div_ceil(LANES);
         // As many blocks of terms at a time as there is room for.
-        let group = (WHOLE / (panels * each / TERMS)).max(1) * each;
+        let group = (WHOLE / (panels * each / self.cut.step())).max(1) * each;
         let mut buffer = SHARED_BUFFER.take();
         for from in (0..terms).step_by(group) {
             let to = terms.min(from + group);
@@ -89,12 +107,12 @@ impl Product<'_> {
 
     /// The products of a few blocks of terms.
     fn group(&self, parts: &[Range<usize>], panels: usize, buffer: &mut Vec<Step>) {
-        let steps = parts.iter().map(steps_of).sum::<usize>();
+        let steps = parts.iter().map(|part| self.steps_of(part)).sum::<usize>();
         let mut rest = room(buffer, panels * steps);
         let mut shared = Vec::with_capacity(parts.len());
         for part in parts {
-            let (here, after) = rest.split_at_mut(panels * steps_of(part));
-            self.each(here.chunks_mut(steps_of(part)).enumerate().collect(), |(panel, out)| {
+            let (here, after) = rest.split_at_mut(panels * self.steps_of(part));
+            self.each(here.chunks_mut(self.steps_of(part)).enumerate().collect(), |(panel, out)| {
                 // SAFETY: the processor has the instructions: see `product`.
                 unsafe { self.whole.pack(panel, part.clone(), out) }
             });
@@ -122,7 +140,7 @@ impl Product<'_> {
         let unit = unsafe { Unit::new(self.instructions) };
         let mut buffer = OWN_BUFFER.take();
         for (part, whole) in shared {
-            let steps = steps_of(part);
+            let steps = self.steps_of(part);
             let own = room(&mut buffer, panels.len() * steps);
             // SAFETY: the processor has the instructions: see `product`.
             unsafe { self.cut.pack(panels.start, part.clone(), own) };
@@ -144,11 +162,11 @@ impl Product<'_> {
         }
         OWN_BUFFER.set(buffer);
     }
-}
 
-/// How many steps a block of terms has; the last is filled up with zeros.
-fn steps_of(terms: &Range<usize>) -> usize {
-    terms.len().div_ceil(TERMS)
+    /// How many steps a block of terms has; the last is filled up with zeros.
+    fn steps_of(&self, terms: &Range<usize>) -> usize {
+        terms.len().div_ceil(self.cut.step())
+    }
 }
 
 /// The first `n` of a buffer that grows to what was ever asked for.

@@ -20,9 +20,11 @@ mod result;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use std::sync::OnceLock;
+use std::{mem::MaybeUninit, sync::OnceLock};
 
 use super::Matrix;
+#[cfg(target_arch = "x86_64")]
+use blocks::Instructions;
 
 /// What this processor multiplies bf16 with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +35,17 @@ pub(crate) enum Bf16 {
     Avx512,
     /// Nothing: products round their operands and take the f32 path, which costs more than f32 alone.
     None,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Bf16 {
+    fn multiply(self) -> Option<Instructions> {
+        match self {
+            Self::Amx => Some(Instructions::Amx),
+            Self::Avx512 => Some(Instructions::Pairs),
+            Self::None => None,
+        }
+    }
 }
 
 /// What this processor and system have, asked once; nothing where the environment has `KILN_NO_BF16`, which makes any
@@ -53,32 +66,45 @@ pub(crate) fn bf16_support() -> Bf16 {
     })
 }
 
-/// `a b` in a new row-major buffer, both rounded to bf16.
-pub(crate) fn product_bf16(a: Matrix, b: Matrix) -> Vec<f32> {
-    product_with(bf16_support(), a, b)
+/// `out = a b`, both rounded to bf16; `out` is row-major, and all of it is written.
+pub(crate) fn product_over(a: Matrix, b: Matrix, out: &mut [MaybeUninit<f32>]) {
+    product_with_over(bf16_support(), a, b, out);
 }
 
 /// `out += a b`, or `out = a b` where `add` is false; `out` is row-major, `a` and `b` are rounded to bf16.
-pub(crate) fn product_bf16_into(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
+pub(crate) fn product_into(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
     product_with_into(bf16_support(), a, b, out, add);
 }
 
-/// As [`product_bf16`] with instructions that this processor must have.
-fn product_with(instructions: Bf16, a: Matrix, b: Matrix) -> Vec<f32> {
+/// As [`product_over`] with instructions that this processor must have.
+fn product_with_over(instructions: Bf16, a: Matrix, b: Matrix, out: &mut [MaybeUninit<f32>]) {
     #[cfg(target_arch = "x86_64")]
-    if instructions != Bf16::None {
+    if let Some(instructions) = instructions.multiply() {
         // SAFETY: they were found, or a test chose a lesser path.
-        return super::unwritten(a.rows * b.columns, |out| unsafe { blocks::product(instructions, a, b, out, false) });
+        return unsafe { blocks::product(instructions, a, b, out, false) };
     }
     _ = instructions;
-    portable::product(a, b)
+    portable::product_over(a, b, out);
 }
 
-/// As [`product_bf16_into`] with instructions that this processor must have.
+/// `out = a b`, or `out += a b` where `add` is set and `out` therefore initialised, nothing rounded; false where that is
+/// left to gemm.
+#[cfg(target_arch = "x86_64")]
+pub(super) fn product_f32(a: Matrix, b: Matrix, out: &mut [MaybeUninit<f32>], add: bool) -> bool {
+    static HERE: OnceLock<bool> = OnceLock::new();
+    let here = *HERE.get_or_init(pack::available);
+    if here {
+        // SAFETY: the instructions are there.
+        unsafe { blocks::product(Instructions::Floats, a, b, out, add) };
+    }
+    here
+}
+
+/// As [`product_into`] with instructions that this processor must have.
 fn product_with_into(instructions: Bf16, a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
     #[cfg(target_arch = "x86_64")]
-    if instructions != Bf16::None {
-        let out: *mut [std::mem::MaybeUninit<f32>] = out as *mut [f32] as _;
+    if let Some(instructions) = instructions.multiply() {
+        let out: *mut [MaybeUninit<f32>] = out as *mut [f32] as _;
         // SAFETY: the same elements, of which only whole ones are written; the instructions as above.
         return unsafe { blocks::product(instructions, a, b, &mut *out, add) };
     }

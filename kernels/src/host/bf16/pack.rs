@@ -13,7 +13,7 @@ use super::super::Matrix;
 
 /// Lanes in a panel.
 pub(super) const LANES: usize = 32;
-/// Terms in a step.
+/// Terms in a step of bf16; one of f32 has half as many.
 pub(super) const TERMS: usize = 32;
 
 /// Whether the processor has what this file uses.
@@ -46,11 +46,13 @@ pub(super) struct Operand<'a> {
     lane_stride: usize,
     term_stride: usize,
     order: Order,
+    /// Whether it is packed as it is, not rounded to bf16.
+    floats: bool,
 }
 
 impl<'a> Operand<'a> {
     /// The left operand: its lanes are rows.
-    pub(super) fn left(a: Matrix<'a>) -> Self {
+    pub(super) fn left(a: Matrix<'a>, floats: bool) -> Self {
         let Matrix { values, rows, columns, row_stride, column_stride } = a;
         Self {
             values,
@@ -59,12 +61,18 @@ impl<'a> Operand<'a> {
             lane_stride: row_stride,
             term_stride: column_stride,
             order: Order::Terms,
+            floats,
         }
     }
 
     /// The right operand: its lanes are columns.
-    pub(super) fn right(b: Matrix<'a>) -> Self {
-        Self { order: Order::Lanes, ..Self::left(b.transposed()) }
+    pub(super) fn right(b: Matrix<'a>, floats: bool) -> Self {
+        Self { order: Order::Lanes, ..Self::left(b.transposed(), floats) }
+    }
+
+    /// Terms in a step.
+    pub(super) fn step(&self) -> usize {
+        if self.floats { TERMS / 2 } else { TERMS }
     }
 
     /// Packs the terms of `range` of panel `first` and those after it, as many as `panels` has room for; what lies
@@ -74,10 +82,10 @@ impl<'a> Operand<'a> {
     /// The processor must have what [`available`] asks for.
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     pub(super) unsafe fn pack(&self, first: usize, range: Range<usize>, panels: &mut [Step]) {
-        let steps = range.len().div_ceil(TERMS);
+        let steps = range.len().div_ceil(self.step());
         let count = panels.len() / steps;
         let mut one = |panel: usize, step: usize| {
-            let (lane, term) = ((first + panel) * LANES, range.start + step * TERMS);
+            let (lane, term) = ((first + panel) * LANES, range.start + step * self.step());
             let (upper, lower) = panels[panel * steps + step].0.split_at_mut(16 * TERMS);
             self.tile(lane, term, range.end, upper);
             self.tile(lane + 16, term, range.end, lower);
@@ -90,22 +98,32 @@ impl<'a> Operand<'a> {
         }
     }
 
-    /// Packs 16 lanes from `lane` on and 32 terms from `term` on, those before `end`.
+    /// Packs 16 lanes from `lane` on and a step's terms from `term` on, those before `end`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     fn tile(&self, lane: usize, term: usize, end: usize, out: &mut [u16]) {
+        if self.floats {
+            self.tile_of::<true>(lane, term, end, out)
+        } else {
+            self.tile_of::<false>(lane, term, end, out)
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    fn tile_of<const F32: bool>(&self, lane: usize, term: usize, end: usize, out: &mut [u16]) {
         let lanes = self.lanes.saturating_sub(lane).min(16);
-        let terms = end.saturating_sub(term).min(TERMS);
+        let terms = end.saturating_sub(term).min(self.step());
         // Beyond the operand it is nowhere, but nothing is read then.
         let start = self.values.as_ptr().wrapping_add(lane * self.lane_stride + term * self.term_stride);
         // SAFETY: `lanes` and `terms` count those within the view, which lies within its buffer.
         let (rows, found) = unsafe {
             if self.lane_stride == 1 {
-                (along_lanes(start, self.term_stride, lanes, terms), Order::Lanes)
+                (along_lanes::<F32>(start, self.term_stride, lanes, terms), Order::Lanes)
             } else if self.term_stride == 1 {
-                (along_terms(start, self.lane_stride, lanes, terms), Order::Terms)
+                (along_terms::<F32>(start, self.lane_stride, lanes, terms), Order::Terms)
             } else {
-                (scattered(start, self.lane_stride, self.term_stride, lanes, terms), Order::Terms)
+                (scattered::<F32>(start, self.lane_stride, self.term_stride, lanes, terms), Order::Terms)
             }
         };
         let rows = if found == self.order { rows } else { turned(rows) };
@@ -122,13 +140,13 @@ fn low(n: usize) -> __mmask16 {
     ((1u32 << n.min(16)) - 1) as __mmask16
 }
 
-/// For each of 16 pairs of terms its 16 lanes, from a view whose lanes lie together.
+/// For each of 16 pairs of terms, or 16 terms, its 16 lanes, from a view whose lanes lie together.
 ///
 /// # Safety
 /// `lanes` elements must be there to read in each of `terms` rows, `stride` apart.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-unsafe fn along_lanes(start: *const f32, stride: usize, lanes: usize, terms: usize) -> [__m512i; 16] {
+unsafe fn along_lanes<const F32: bool>(start: *const f32, stride: usize, lanes: usize, terms: usize) -> [__m512i; 16] {
     // Lane i of the first row beside lane i of the second.
     let mut beside = [0u16; 32];
     for (i, beside) in beside.iter_mut().enumerate() {
@@ -141,11 +159,15 @@ unsafe fn along_lanes(start: *const f32, stride: usize, lanes: usize, terms: usi
             let mask = if term < terms { low(lanes) } else { 0 };
             let row = start.wrapping_add(term * stride);
             // The same row of the next step: rows of a large view lie pages apart, where no prefetcher follows.
-            _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(TERMS * stride).cast());
+            _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(if F32 { TERMS / 2 } else { TERMS } * stride).cast());
             _mm512_maskz_loadu_ps(mask, row)
         };
         let mut pairs = [_mm512_setzero_si512(); 16];
         for (pair, out) in pairs.iter_mut().enumerate() {
+            if F32 {
+                *out = _mm512_castps_si512(row(pair));
+                continue;
+            }
             let both = _mm512_cvtne2ps_pbh(row(2 * pair + 1), row(2 * pair));
             *out = _mm512_permutexvar_epi16(beside, std::mem::transmute::<__m512bh, __m512i>(both));
         }
@@ -153,13 +175,13 @@ unsafe fn along_lanes(start: *const f32, stride: usize, lanes: usize, terms: usi
     }
 }
 
-/// For each of 16 lanes its 16 pairs of terms, from a view whose terms lie together.
+/// For each of 16 lanes its 16 pairs of terms, or 16 terms, from a view whose terms lie together.
 ///
 /// # Safety
 /// `terms` elements must be there to read in each of `lanes` rows, `stride` apart.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-unsafe fn along_terms(start: *const f32, stride: usize, lanes: usize, terms: usize) -> [__m512i; 16] {
+unsafe fn along_terms<const F32: bool>(start: *const f32, stride: usize, lanes: usize, terms: usize) -> [__m512i; 16] {
     let (lower, upper) = (low(terms), low(terms.saturating_sub(16)));
     let mut rows = [_mm512_setzero_si512(); 16];
     for (lane, out) in rows.iter_mut().enumerate() {
@@ -167,6 +189,11 @@ unsafe fn along_terms(start: *const f32, stride: usize, lanes: usize, terms: usi
         let row = start.wrapping_add(lane * stride);
         // SAFETY: a prefetch may name any address; a masked load reads nothing outside its mask.
         unsafe {
+            if F32 {
+                _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(TERMS / 2).cast());
+                *out = _mm512_castps_si512(_mm512_maskz_loadu_ps(lower, row));
+                continue;
+            }
             _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(TERMS).cast());
             _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(TERMS + 16).cast());
             let (lower, upper) =
@@ -183,7 +210,7 @@ unsafe fn along_terms(start: *const f32, stride: usize, lanes: usize, terms: usi
 /// `lanes` times `terms` elements must be there to read.
 #[cold]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-unsafe fn scattered(
+unsafe fn scattered<const F32: bool>(
     start: *const f32,
     lane_stride: usize,
     term_stride: usize,
@@ -198,7 +225,7 @@ unsafe fn scattered(
         }
     }
     // SAFETY: `rows` is whole.
-    unsafe { along_terms(rows.as_ptr(), TERMS, 16, TERMS) }
+    unsafe { along_terms::<F32>(rows.as_ptr(), TERMS, 16, TERMS) }
 }
 
 /// A matrix of 16 x 16 pairs, transposed.

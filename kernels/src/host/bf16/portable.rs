@@ -1,20 +1,19 @@
 //! The reference: both operands rounded, then the f32 product.
 
-use super::super::{
-    Matrix,
-    gemm::{product as product_f32, product_into as product_f32_into},
-};
+use std::mem::MaybeUninit;
 
-/// `a b` in a new row-major buffer, both rounded to bf16.
-pub(super) fn product(a: Matrix, b: Matrix) -> Vec<f32> {
+use super::super::{Matrix, gemm};
+
+/// `out = a b`, both rounded to bf16.
+pub(super) fn product_over(a: Matrix, b: Matrix, out: &mut [MaybeUninit<f32>]) {
     let (left, right) = (rounded(a), rounded(b));
-    product_f32(Matrix::new(&left, a.rows, a.columns), Matrix::new(&right, b.rows, b.columns))
+    gemm::product_over(Matrix::new(&left, a.rows, a.columns), Matrix::new(&right, b.rows, b.columns), out);
 }
 
 /// `out += a b`, or `out = a b` where `add` is false, both rounded to bf16.
 pub(super) fn product_into(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
     let (left, right) = (rounded(a), rounded(b));
-    product_f32_into(Matrix::new(&left, a.rows, a.columns), Matrix::new(&right, b.rows, b.columns), out, add);
+    gemm::product_into(Matrix::new(&left, a.rows, a.columns), Matrix::new(&right, b.rows, b.columns), out, add);
 }
 
 /// The elements of a view, row by row, each the nearest bf16.

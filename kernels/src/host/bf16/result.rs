@@ -7,7 +7,7 @@ use std::arch::x86_64::{
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
-use super::Bf16;
+use super::blocks::Instructions;
 use super::pack::{LANES, Step};
 use super::{amx::Tiles, avx512};
 
@@ -19,16 +19,19 @@ const WIDTH: usize = PANELS * LANES;
 pub(super) enum Unit {
     Tiles(Tiles),
     Vectors,
+    /// The same for panels of f32.
+    Floats,
 }
 
 impl Unit {
     /// # Safety
     /// The processor must have these instructions.
-    pub(super) unsafe fn new(instructions: Bf16) -> Self {
+    pub(super) unsafe fn new(instructions: Instructions) -> Self {
         match instructions {
             // SAFETY: as promised.
-            Bf16::Amx => Self::Tiles(unsafe { Tiles::new() }),
-            _ => Self::Vectors,
+            Instructions::Amx => Self::Tiles(unsafe { Tiles::new() }),
+            Instructions::Pairs => Self::Vectors,
+            Instructions::Floats => Self::Floats,
         }
     }
 
@@ -43,7 +46,8 @@ impl Unit {
         unsafe {
             match self {
                 Self::Tiles(tiles) => tiles.multiply(a, b, steps, c, stride, add),
-                Self::Vectors => avx512::multiply(a, b, steps, c, stride, add),
+                Self::Vectors => avx512::multiply::<false>(a, b, steps, c, stride, add),
+                Self::Floats => avx512::multiply::<true>(a, b, steps, c, stride, add),
             }
         }
     }

@@ -20,6 +20,10 @@ const SHAPES: [[usize; 3]; 14] = [
     [3, 2, 0],
 ];
 
+fn product_with(path: Bf16, a: Matrix, b: Matrix) -> Vec<f32> {
+    crate::host::unwritten(a.rows * b.columns, |out| product_with_over(path, a, b, out))
+}
+
 /// Bits without a pattern, from -1 to 1.
 fn noise(n: usize) -> Vec<f32> {
     let mut state = n as u32;

@@ -1,26 +1,30 @@
 //! Products by gemm into buffers that are not set to zero first; bias and activation in one pass over rows.
 
-use burn::backend::{Flex, flex::FlexTensor, tensor::FloatTensor};
-use burn::tensor::DType;
+use std::mem::MaybeUninit;
+
+use burn::backend::tensor::FloatTensor;
 use rayon::prelude::*;
 
 use super::{Form, Forward, Gradient, LinearOp, reference};
 use crate::{
-    gelu::flex as gelu,
-    host::{Kernel, Matrix, matrix, packed, product, rows_per_task, tensor, vectorised},
+    gelu::host as gelu,
+    host::{
+        HostBackend, HostTensor, Kernel, Matrix, matrix, packed, product_tensor, rows_per_task, tensor, vectorised,
+        writable, written,
+    },
 };
 
-impl LinearOp for Flex {
+impl<B: HostBackend> LinearOp for B {
     fn linear_forward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         bias: FloatTensor<Self>,
         form: Form,
     ) -> (FloatTensor<Self>, Option<FloatTensor<Self>>) {
-        if [&x, &weight, &bias].iter().any(|t| t.dtype() != DType::F32) {
+        if !B::here(&[&x, &weight, &bias]) {
             return reference::forward::<Self>(x, weight, bias, form);
         }
-        forward(x, weight, bias, form)
+        forward::<Self>(x, weight, bias, form)
     }
 
     fn linear_backward(
@@ -31,32 +35,32 @@ impl LinearOp for Flex {
         wanted: [bool; 3],
         form: Form,
     ) -> (Option<FloatTensor<Self>>, Option<FloatTensor<Self>>, Option<FloatTensor<Self>>) {
-        if [&x, &weight, &grad].iter().any(|t| t.dtype() != DType::F32) {
+        if !B::here(&[&x, &weight, &grad]) {
             return reference::backward::<Self>(x, weight, before, grad, wanted, form);
         }
-        backward(x, weight, before, grad, wanted, form)
+        backward::<Self>(x, weight, before, grad, wanted, form)
     }
 }
 
-fn forward(x: FlexTensor, weight: FlexTensor, bias: FlexTensor, form: Form) -> Forward<Flex> {
+fn forward<B: HostBackend>(x: FloatTensor<B>, weight: FloatTensor<B>, bias: FloatTensor<B>, form: Form) -> Forward<B> {
     let (x, weight) = (matrix(x), matrix(weight));
-    let [rows, outputs] = [x.rows(), weight.columns()];
-    let mut y = product(x.view(), weight.view(), form.products);
+    let outputs = weight.columns();
+    let chunk = rows_per_task(outputs) * outputs;
+    let mut y: FloatTensor<B> = product_tensor(x.view(), weight.view(), form.products);
     let bias = form.biased.then(|| packed(bias));
-    let bias = bias.as_ref().map(|bias| bias.storage::<f32>());
+    let bias = bias.as_ref().map(HostTensor::values);
     if !form.gelu {
         if let Some(bias) = bias {
-            let chunk = rows_per_task(outputs) * outputs;
-            y.par_chunks_mut(chunk).for_each(|y| vectorised(AddBias { y, bias }));
+            writable(&mut y).par_chunks_mut(chunk).for_each(|y| vectorised(AddBias { y, bias }));
         }
-        return (tensor(y, [rows, outputs]), None);
+        return (y, None);
     }
-    let mut activated = vec![0f32; y.len()];
-    let chunk = rows_per_task(outputs) * outputs;
-    (y.par_chunks_mut(chunk), activated.par_chunks_mut(chunk))
-        .into_par_iter()
-        .for_each(|(y, activated)| vectorised(Activate { y, bias, activated }));
-    (tensor(activated, [rows, outputs]), Some(tensor(y, [rows, outputs])))
+    let activated = written([x.rows(), outputs], |activated| {
+        (writable(&mut y).par_chunks_mut(chunk), activated.par_chunks_mut(chunk))
+            .into_par_iter()
+            .for_each(|(y, activated)| vectorised(Activate { y, bias, activated }));
+    });
+    (activated, Some(y))
 }
 
 struct AddBias<'a> {
@@ -78,7 +82,7 @@ impl Kernel for AddBias<'_> {
 struct Activate<'a> {
     y: &'a mut [f32],
     bias: Option<&'a [f32]>,
-    activated: &'a mut [f32],
+    activated: &'a mut [MaybeUninit<f32>],
 }
 
 impl Kernel for Activate<'_> {
@@ -91,41 +95,32 @@ impl Kernel for Activate<'_> {
                 row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
             }
         }
-        self.activated.iter_mut().zip(&*self.y).for_each(|(activated, y)| *activated = gelu::value(*y));
+        for (activated, y) in self.activated.iter_mut().zip(&*self.y) {
+            activated.write(gelu::value(*y));
+        }
     }
 }
 
-fn backward(
-    x: FlexTensor,
-    weight: FlexTensor,
-    before: FlexTensor,
-    grad: FlexTensor,
+fn backward<B: HostBackend>(
+    x: FloatTensor<B>,
+    weight: FloatTensor<B>,
+    before: FloatTensor<B>,
+    grad: FloatTensor<B>,
     [dx, dweight, dbias]: [bool; 3],
     form: Form,
-) -> Gradient<Flex> {
+) -> Gradient<B> {
     let (x, weight) = (matrix(x), matrix(weight));
-    let [rows, inputs, outputs] = [x.rows(), x.columns(), weight.columns()];
+    let [rows, outputs] = [x.rows(), weight.columns()];
     let mut grad = packed(grad);
-    let mut sums = None;
-    if form.gelu {
-        let before = packed(before);
-        let before = before.storage::<f32>();
-        sums = match grad.try_storage_mut::<f32>() {
-            Some(values) => Some(differentiate(values, before, outputs)),
-            None => {
-                let mut values = grad.storage::<f32>().to_vec();
-                let sums = differentiate(&mut values, before, outputs);
-                grad = tensor(values, [rows, outputs]);
-                Some(sums)
-            }
-        };
-    } else if dbias {
-        sums = Some(column_sums(grad.storage::<f32>(), outputs));
-    }
-    let grad = Matrix::new(grad.storage::<f32>(), rows, outputs);
+    let sums = if form.gelu {
+        Some(differentiate(writable(&mut grad), packed(before).values(), outputs))
+    } else {
+        dbias.then(|| column_sums(grad.values(), outputs))
+    };
+    let grad = Matrix::new(grad.values(), rows, outputs);
     (
-        dx.then(|| tensor(product(grad, weight.view().transposed(), form.products), [rows, inputs])),
-        dweight.then(|| tensor(product(x.view().transposed(), grad, form.products), [inputs, outputs])),
+        dx.then(|| product_tensor(grad, weight.view().transposed(), form.products)),
+        dweight.then(|| product_tensor(x.view().transposed(), grad, form.products)),
         sums.filter(|_| dbias).map(|sums| tensor(sums, [outputs])),
     )
 }

@@ -2,33 +2,35 @@
 
 use std::mem::MaybeUninit;
 
-use burn::backend::{Flex, tensor::FloatTensor};
-use burn::tensor::DType;
+use burn::backend::tensor::FloatTensor;
 use rayon::prelude::*;
 
 use super::{RmsNorm, reference};
-use crate::host::{Kernel, LANES, fold, packed, rows_per_task, sum, tensor, unwritten, vectorised};
+use crate::host::{
+    HostBackend, HostTensor, Kernel, LANES, dims, fold, packed, rows_per_task, sum, tensor, vectorised, writable,
+    written,
+};
 
-impl RmsNorm for Flex {
+impl<B: HostBackend> RmsNorm for B {
     fn rms_norm_forward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         eps: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        if [&x, &gamma].iter().any(|tensor| tensor.dtype() != DType::F32) {
+        if !B::here(&[&x, &gamma]) {
             return reference::forward::<Self>(x, gamma, eps);
         }
-        let [rows, width] = x.layout().shape().dims::<2>();
+        let [rows, width] = dims(&x);
         let (x, gamma) = (packed(x), packed(gamma));
-        let (values, gamma) = (x.storage::<f32>(), gamma.storage::<f32>());
+        let (values, gamma) = (x.values(), gamma.values());
         let mut root = vec![0f32; rows];
         let step = rows_per_task(width);
-        let y = unwritten(rows * width, |y| {
+        let y = written([rows, width], |y| {
             (y.par_chunks_mut(step * width), root.par_chunks_mut(step), values.par_chunks(step * width))
                 .into_par_iter()
                 .for_each(|(y, root, x)| vectorised(Normalise { x, gamma, eps: eps as f32, y, root }));
         });
-        (tensor(y, [rows, width]), tensor(root, [rows, 1]))
+        (y, tensor(root, [rows, 1]))
     }
 
     fn rms_norm_backward(
@@ -37,19 +39,13 @@ impl RmsNorm for Flex {
         root: FloatTensor<Self>,
         grad: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        if [&x, &gamma, &grad].iter().any(|tensor| tensor.dtype() != DType::F32) {
+        if !B::here(&[&x, &gamma, &grad]) {
             return reference::backward::<Self>(x, gamma, root, grad);
         }
-        let [rows, width] = x.layout().shape().dims::<2>();
+        let [_, width] = dims(&x);
         let (x, gamma, root, mut grad) = (packed(x), packed(gamma), packed(root), packed(grad));
-        let saved = (x.storage::<f32>(), gamma.storage::<f32>(), root.storage::<f32>());
-        if let Some(values) = grad.try_storage_mut::<f32>() {
-            let dgamma = differentiate(values, saved);
-            return (grad, tensor(dgamma, [width]));
-        }
-        let mut values = grad.storage::<f32>().to_vec();
-        let dgamma = differentiate(&mut values, saved);
-        (tensor(values, [rows, width]), tensor(dgamma, [width]))
+        let dgamma = differentiate(writable(&mut grad), (x.values(), gamma.values(), root.values()));
+        (grad, tensor(dgamma, [width]))
     }
 }
 

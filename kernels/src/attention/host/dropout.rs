@@ -4,6 +4,7 @@
 use pulp::Simd;
 
 use super::tile::{INDICES, ROWS};
+use crate::host::seed_of;
 
 #[derive(Clone, Copy)]
 pub(super) struct Dropout {
@@ -17,7 +18,7 @@ pub(super) struct Dropout {
 impl Dropout {
     /// `seed` is two numbers below 2^24.
     pub(super) fn new(seed: &[f32], probability: f64) -> Self {
-        let seed = seed.iter().fold(0, |seed, half| seed << 24 | *half as u64);
+        let seed = seed_of(seed);
         // The probability is below 1, and the cast goes no higher than the largest number.
         let threshold = (probability * (1u64 << 32) as f64) as u32;
         Self { seed, threshold, scale: (1.0 / (1.0 - probability)) as f32 }

@@ -1,34 +1,28 @@
 //! A chunk of rows at a time: logits, their gradient in place, then both products of the backward.
 
-use burn::backend::{
-    Flex,
-    flex::FlexTensor,
-    ops::FloatTensorOps,
-    tensor::{FloatTensor, IntTensor},
-};
-use burn::tensor::DType;
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use rayon::prelude::*;
 
 use super::{Form, LinearCrossEntropy, Trained, reference};
 use crate::{
-    cross_entropy::flex::indices,
+    cross_entropy::host::indices,
     host::{
-        HostMatrix, Kernel, LANES, Matrix, exp, fold, matrix, max, packed, product, product_into, rows_per_task, sum,
-        tensor, vectorised,
+        HostBackend, HostMatrix, HostTensor, Kernel, LANES, Matrix, exp, fold, matrix, max, packed, product,
+        product_into, product_over, product_tensor, rows_per_task, sum, tensor, vectorised, writable, written,
     },
 };
 
-impl LinearCrossEntropy for Flex {
+impl<B: HostBackend> LinearCrossEntropy for B {
     fn linear_cross_entropy(
         x: FloatTensor<Self>,
         table: FloatTensor<Self>,
         targets: IntTensor<Self>,
         form: Form,
     ) -> FloatTensor<Self> {
-        if x.dtype() != DType::F32 || table.dtype() != DType::F32 {
+        if !B::here(&[&x, &table]) {
             return reference::loss::<Self>(x, table, targets, form);
         }
-        tensor(vec![Head::new(x, table, targets, form).run(&mut |_, _| ())], [1])
+        tensor(vec![Head::new::<Self>(x, table, targets, form).run(&mut |_, _| ())], [1])
     }
 
     fn linear_cross_entropy_trained(
@@ -37,63 +31,64 @@ impl LinearCrossEntropy for Flex {
         targets: IntTensor<Self>,
         form: Form,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        if x.dtype() != DType::F32 || table.dtype() != DType::F32 {
+        if !B::here(&[&x, &table]) {
             return reference::trained::<Self>(x, table, targets, form);
         }
-        trained(x, table, targets, form)
+        trained::<Self>(x, table, targets, form)
     }
 
     fn scaled_gradient(gradient: FloatTensor<Self>, by: FloatTensor<Self>) -> FloatTensor<Self> {
         // The gradient of a mean that nothing follows is 1, and multiplying a table by it is a pass over memory.
-        let one = by.dtype() == DType::F32 && packed(by.clone()).storage::<f32>() == [1.0];
+        let one = B::here(&[&by]) && packed(by.clone()).values() == [1.0];
         if one { gradient } else { reference::scaled::<Self>(gradient, by) }
     }
 }
 
-fn trained(x: FlexTensor, table: FlexTensor, targets: FlexTensor, form: Form) -> Trained<Flex> {
-    let mut head = Head::new(x, table, targets, form);
-    let [width, classes] = [head.x.columns(), head.table.rows()];
-    let (x, table) = (head.x.clone(), head.table.clone());
+fn trained<B: HostBackend>(x: FloatTensor<B>, table: FloatTensor<B>, targets: IntTensor<B>, form: Form) -> Trained<B> {
+    let head = Head::new::<B>(x, table, targets, form);
+    let (x, table) = (&head.x, &head.table);
+    let [width, classes] = [x.columns(), table.rows()];
     // The gradient gets the strides of the table: that of an untied layer's weight comes in transposed, and a transposed
     // gradient would be copied by whoever reads it flat.
     let turned = table.is_transposed();
-    let mut dx = Vec::with_capacity(x.rows() * width);
-    let mut dtable = vec![];
-    let loss = head.run(&mut |first, dlogits| {
-        let rows = dlogits.len() / classes;
-        let dlogits = Matrix::new(dlogits, rows, classes);
-        dx.extend(product(dlogits, table.view(), form.products));
-        let x = x.view().row_range(first..first + rows);
-        let (a, b) = if turned { (x.transposed(), dlogits) } else { (dlogits.transposed(), x) };
-        match first {
-            0 => dtable = product(a, b, form.products),
-            _ => product_into(a, b, &mut dtable, true, form.products),
-        }
+    let mut dtable: Option<FloatTensor<B>> = None;
+    let mut loss = 0.0;
+    let dx = written([x.rows(), width], |dx| {
+        loss = head.run(&mut |first, dlogits| {
+            let rows = dlogits.len() / classes;
+            let dlogits = Matrix::new(dlogits, rows, classes);
+            product_over(dlogits, table.view(), &mut dx[first * width..(first + rows) * width], form.products);
+            let x = x.view().row_range(first..first + rows);
+            let (a, b) = if turned { (x.transposed(), dlogits) } else { (dlogits.transposed(), x) };
+            match &mut dtable {
+                None => dtable = Some(product_tensor(a, b, form.products)),
+                Some(dtable) => product_into(a, b, writable(dtable), true, form.products),
+            }
+        });
     });
-    let dtable = match turned {
-        true => Flex::float_transpose(tensor(dtable, [width, classes])),
-        false => tensor(dtable, [classes, width]),
-    };
-    (tensor(vec![loss], [1]), tensor(dx, [x.rows(), width]), dtable)
+    let shape = if turned { [width, classes] } else { [classes, width] };
+    let dtable = dtable.unwrap_or_else(|| tensor(vec![0.0; width * classes], shape));
+    let dtable = if turned { B::float_transpose(dtable) } else { dtable };
+    (tensor(vec![loss], [1]), dx, dtable)
 }
 
 /// The layer and its rows' targets.
-struct Head {
-    x: HostMatrix,
-    table: HostMatrix,
+struct Head<T> {
+    x: HostMatrix<T>,
+    table: HostMatrix<T>,
     targets: Vec<Option<usize>>,
     form: Form,
 }
 
-impl Head {
-    fn new(x: FlexTensor, table: FlexTensor, targets: FlexTensor, form: Form) -> Self {
+impl<T: HostTensor> Head<T> {
+    fn new<B: HostBackend<FloatTensorPrimitive = T>>(x: T, table: T, targets: IntTensor<B>, form: Form) -> Self {
         let (x, table) = (matrix(x), matrix(table));
-        let targets = indices(targets, table.rows());
+        let targets = indices::<B>(targets, table.rows());
         Self { x, table, targets, form }
     }
 
     /// Hands each chunk's gradient by its logits to `take` with the index of its first row; returns the scaled loss.
-    fn run(&mut self, take: &mut dyn FnMut(usize, &[f32])) -> f32 {
+    fn run(&self, take: &mut dyn FnMut(usize, &[f32])) -> f32 {
         let (rows, classes) = (self.x.rows(), self.table.rows());
         let chunk = chunk_rows(rows, classes);
         let mut loss = 0f64;

@@ -2,8 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use burn::backend::{Flex, flex::FlexTensor, tensor::FloatTensor};
-use burn::tensor::DType;
+use burn::backend::tensor::FloatTensor;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -13,31 +12,39 @@ use super::{
     product::{Correlate, Gather, ROWS},
     reference, stage,
 };
-use crate::host::{packed, tensor, unwritten};
+use crate::host::{HostBackend, HostTensor, dims, packed, tensor, written};
 use crate::profile::{Work, timed};
 
-type Floats = FloatTensor<Flex>;
-
-impl Conv2d for Flex {
-    fn conv2d_relu(x: Floats, weight: Floats, bias: Floats, options: Conv2dOptions) -> Floats {
-        if other([&x, &weight, &bias]) {
+impl<B: HostBackend> Conv2d for B {
+    fn conv2d_relu(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        options: Conv2dOptions,
+    ) -> FloatTensor<Self> {
+        if !B::here(&[&x, &weight, &bias]) {
             return reference::forward::<Self>(x, weight, bias, options);
         }
         forward(x, weight, bias, options).0
     }
 
-    fn conv2d_pooled(x: Floats, weight: Floats, bias: Floats, options: Conv2dOptions) -> (Floats, Floats) {
+    fn conv2d_pooled(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        options: Conv2dOptions,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         forward(x, weight, bias, options)
     }
 
     fn conv2d_relu_backward(
-        x: Floats,
-        weight: Floats,
-        y: Floats,
-        grad: Floats,
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        y: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
         options: Conv2dOptions,
-    ) -> (Floats, Floats, Floats) {
-        if other([&x, &weight, &grad]) {
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        if !B::here(&[&x, &weight, &grad]) {
             let dx = reference::backward_x::<Self>(x.clone(), weight.clone(), (y.clone(), grad.clone()), options);
             let (dweight, dbias) = reference::backward_weights::<Self>(x, weight, (y, grad), options);
             return (dx, dweight, dbias);
@@ -46,36 +53,26 @@ impl Conv2d for Flex {
         let mut sums = (Vec::new(), Vec::new());
         let dx = timed("conv2d.backward", work(&g, 2.0), || {
             let operands = [x, weight, y, grad].map(packed);
-            unwritten(g.batch * g.pixels(), |dx| sums = backward(&operands, Some(dx), &g))
+            let shape = [g.batch, g.inputs, g.picture[0], g.picture[1]];
+            written(shape, |dx| sums = backward(&operands, Some(dx), &g))
         });
-        let dx = tensor(dx, [g.batch, g.inputs, g.picture[0], g.picture[1]]);
         (dx, tensor(sums.0, weights(&g)), tensor(sums.1, [g.outputs]))
     }
 
     fn conv2d_relu_backward_weights(
-        x: Floats,
-        weight: Floats,
-        y: Floats,
-        grad: Floats,
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        y: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
         options: Conv2dOptions,
-    ) -> (Floats, Floats) {
-        if other([&x, &weight, &grad]) {
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        if !B::here(&[&x, &weight, &grad]) {
             return reference::backward_weights::<Self>(x, weight, (y, grad), options);
         }
         let g = Geometry::new(dims(&x), dims(&weight), options);
         let sums = timed("conv2d.backward", work(&g, 1.0), || backward(&[x, weight, y, grad].map(packed), None, &g));
         (tensor(sums.0, weights(&g)), tensor(sums.1, [g.outputs]))
     }
-}
-
-/// Whether any is of another dtype than the kernels take.
-fn other(tensors: [&FlexTensor; 3]) -> bool {
-    tensors.iter().any(|tensor| tensor.dtype() != DType::F32)
-}
-
-fn dims(tensor: &FlexTensor) -> [usize; 4] {
-    let shape = tensor.layout().shape();
-    std::array::from_fn(|i| shape[i])
 }
 
 fn weights(g: &Geometry) -> [usize; 4] {
@@ -99,28 +96,28 @@ fn blocks(count: usize, columns: usize, element: impl Fn(usize, usize) -> f32) -
 }
 
 /// The output, and for a pooled one its choices (else nothing).
-fn forward(x: Floats, weight: Floats, bias: Floats, options: Conv2dOptions) -> (Floats, Floats) {
+fn forward<T: HostTensor>(x: T, weight: T, bias: T, options: Conv2dOptions) -> (T, T) {
     let g = Geometry::new(dims(&x), dims(&weight), options);
     let operands = [x, weight, bias].map(packed);
-    let mut choices = Vec::new();
-    let y = timed("conv2d.forward", work(&g, 1.0), || {
-        unwritten(g.batch * g.results(), |y| {
-            choices = unwritten(if g.pool { y.len() } else { 0 }, |choices| compute(&operands, y, choices, &g));
-        })
-    });
     let [height, width] = g.pooled;
-    let kept = choices.len() / (g.outputs * height * width).max(1);
-    (tensor(y, [g.batch, g.outputs, height, width]), tensor(choices, [kept, g.outputs, height, width]))
+    let shape = |batch| [batch, g.outputs, height, width];
+    timed("conv2d.forward", work(&g, 1.0), || {
+        let mut y = None;
+        let choices = written(shape(if g.pool { g.batch } else { 0 }), |choices| {
+            y = Some(written(shape(g.batch), |y| compute(&operands, y, choices, &g)));
+        });
+        (y.unwrap_or_else(|| unreachable!("it was just computed")), choices)
+    })
 }
 
 /// Fills `y`, and `choices` where it has room for them.
-fn compute(
-    [x, weight, bias]: &[FlexTensor; 3],
+fn compute<T: HostTensor>(
+    [x, weight, bias]: &[T; 3],
     y: &mut [MaybeUninit<f32>],
     choices: &mut [MaybeUninit<f32>],
     g: &Geometry,
 ) {
-    let (taps, weight, bias) = (g.taps(), weight.storage::<f32>(), bias.storage::<f32>());
+    let (taps, weight, bias) = (g.taps(), weight.values(), bias.values());
     let (weights, start) = (blocks(g.outputs, taps, |o, t| weight[o * taps + t]), blocks(g.outputs, 1, |o, _| bias[o]));
     let offsets = g.offsets();
     let product = Gather { weights: &weights, offsets: &offsets, start: &start, relu: g.relu };
@@ -128,7 +125,7 @@ fn compute(
         true => choices.chunks_mut(g.results().max(1)).collect(),
         false => (0..g.batch).map(|_| Default::default()).collect(),
     };
-    let pictures = x.storage::<f32>().par_chunks(g.pixels().max(1)).zip(choices.par_iter_mut());
+    let pictures = x.values().par_chunks(g.pixels().max(1)).zip(choices.par_iter_mut());
     y.par_chunks_mut(g.results().max(1)).zip(pictures).for_each_init(
         || Scratch::new(g, 1),
         |scratch, (y, (x, choices))| Arch::new().dispatch(Picture { x, y, choices, product: &product, scratch, g }),
@@ -225,15 +222,15 @@ impl Phase {
 }
 
 /// Gradients of the weights and the bias; that of x is written to `dx` if that is asked for.
-fn backward(
-    [x, weight, y, grad]: &[FlexTensor; 4],
+fn backward<T: HostTensor>(
+    [x, weight, y, grad]: &[T; 4],
     dx: Option<&mut [MaybeUninit<f32>]>,
     g: &Geometry,
 ) -> (Vec<f32>, Vec<f32>) {
     let (group, per_task) = groups(g);
-    let phases = if dx.is_some() { Phase::all(weight.storage(), g) } else { Vec::new() };
+    let phases = if dx.is_some() { Phase::all(weight.values(), g) } else { Vec::new() };
     let offsets = g.offsets();
-    let (x, y, grad) = (x.storage::<f32>(), y.storage::<f32>(), grad.storage::<f32>());
+    let (x, y, grad) = (x.values(), y.values(), grad.values());
     let mut dx: Vec<Option<&mut [MaybeUninit<f32>]>> = match dx {
         Some(dx) => dx.chunks_mut((per_task * g.pixels()).max(1)).map(Some).collect(),
         None => (0..g.batch.div_ceil(per_task)).map(|_| None).collect(),

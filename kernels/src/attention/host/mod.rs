@@ -10,14 +10,15 @@ mod pack;
 mod scratch;
 mod tile;
 
-use burn::backend::{Flex, TensorMetadata, flex::FlexTensor, ops::FloatTensorOps, tensor::FloatTensor};
-use burn::tensor::{DType, Distribution, FloatDType, Shape};
+use std::mem::MaybeUninit;
+
+use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use pulp::Arch;
 use rayon::prelude::*;
 
 use super::{Attention, AttentionOptions, Sizes, reference, turns};
 use crate::{
-    host::{packed, tensor, unwritten},
+    host::{HostBackend, HostTensor, packed, seed, tensor, written},
     profile::{Work, timed},
 };
 use backward::Backward;
@@ -27,14 +28,9 @@ use forward::Forward;
 use pack::{Angles, Head};
 use scratch::with_scratch;
 
-impl Attention for Flex {
-    /// Two whole numbers below 2^24, which f32 holds: a seed.
+impl<B: HostBackend> Attention for B {
     fn attention_noise(joint: FloatTensor<Self>, options: AttentionOptions) -> FloatTensor<Self> {
-        if joint.dtype() != DType::F32 {
-            return reference::noise::<Self>(joint, options);
-        }
-        let whole = Distribution::Uniform(0.0, f64::from(1 << 24));
-        Self::float_floor(Self::float_random(Shape::new([2]), whole, &joint.device(), FloatDType::F32))
+        if B::here(&[&joint]) { seed::<Self>(&joint.device()) } else { reference::noise::<Self>(joint, options) }
     }
 
     fn attention_forward(
@@ -43,15 +39,16 @@ impl Attention for Flex {
         noise: FloatTensor<Self>,
         options: AttentionOptions,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        if joint.dtype() != DType::F32 {
+        if !B::here(&[&joint]) {
             return reference::forward::<Self>(joint, angles, noise, options);
         }
         let sizes @ Sizes { b, t, heads, d, .. } = Sizes::of(&joint, options);
         timed("attention.forward", work(sizes, 2.0, 4 * b * t * (sizes.width() + heads * d)), || {
             let (joint, angles, noise) = (packed(joint), packed(angles), packed(noise));
             let call = Call::new([&joint, &angles, &noise], options);
-            let (output, log_sum) = call.forward();
-            (tensor(output, [b, t, heads * d]), tensor(log_sum, [b, heads, t]))
+            let mut log_sum = vec![0f32; b * heads * t];
+            let output = written([b, t, heads * d], |output| call.forward(output, &mut log_sum));
+            (output, tensor(log_sum, [b, heads, t]))
         })
     }
 
@@ -64,7 +61,7 @@ impl Attention for Flex {
         grad: FloatTensor<Self>,
         options: AttentionOptions,
     ) -> FloatTensor<Self> {
-        if joint.dtype() != DType::F32 {
+        if !B::here(&[&joint]) {
             return reference::backward::<Self>(joint, angles, noise, (output, log_sum, grad), options);
         }
         let sizes @ Sizes { b, t, heads, d, .. } = Sizes::of(&joint, options);
@@ -72,8 +69,9 @@ impl Attention for Flex {
             let (joint, angles, noise) = (packed(joint), packed(angles), packed(noise));
             let (output, log_sum, grad) = (packed(output), packed(log_sum), packed(grad));
             let call = Call::new([&joint, &angles, &noise], options);
-            let gradient = call.backward(output.storage(), log_sum.storage(), grad.storage());
-            tensor(gradient, [b, t, sizes.width()])
+            written([b, t, sizes.width()], |gradient| {
+                call.backward(output.values(), log_sum.values(), grad.values(), gradient);
+            })
         })
     }
 }
@@ -121,63 +119,58 @@ impl<'a> Task<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn new([joint, angles, noise]: [&'a FlexTensor; 3], options: AttentionOptions) -> Self {
+    fn new<T: HostTensor>([joint, angles, noise]: [&'a T; 3], options: AttentionOptions) -> Self {
         let sizes = Sizes::of(joint, options);
         Self {
-            joint: joint.storage(),
-            angles: turns(angles).then(|| angles.storage().split_at(sizes.t * (sizes.d / 2))),
-            dropout: (options.dropout > 0.0).then(|| Dropout::new(noise.storage(), options.dropout)),
+            joint: joint.values(),
+            angles: turns(angles).then(|| angles.values().split_at(sizes.t * (sizes.d / 2))),
+            dropout: (options.dropout > 0.0).then(|| Dropout::new(noise.values(), options.dropout)),
             sizes,
         }
     }
 
-    fn forward(self) -> (Vec<f32>, Vec<f32>) {
-        let Sizes { b, t, heads, kv_heads, d, .. } = self.sizes;
+    /// Writes all of the output, and of every row's logarithm.
+    fn forward(self, output: &mut [MaybeUninit<f32>], log_sum: &mut [f32]) {
+        let Sizes { t, heads, kv_heads, d, .. } = self.sizes;
         let group = heads / kv_heads;
-        let mut log_sum = vec![0f32; b * heads * t];
-        let output = unwritten(b * t * heads * d, |output| {
-            // SAFETY: only written, and every element is: the bands below cover it.
-            let output = unsafe { std::slice::from_raw_parts_mut(output.as_mut_ptr().cast::<f32>(), output.len()) };
-            let output = Shared::new(output, heads * d);
-            log_sum.par_chunks_mut(group * t).enumerate().for_each(|(i, log_sum)| {
-                let (b, g) = (i / kv_heads, i % kv_heads);
-                // SAFETY: each task has rows or columns of its own.
-                let output = unsafe { output.band([b * t, g * group * d], [t, group * d]) };
-                with_scratch(Forward::scratch(t, d), |scratch| {
-                    Arch::new().dispatch(Forward { task: self.task(b, g), output, log_sum, scratch });
+        // SAFETY: only written, and every element is: the bands below cover it.
+        let output = unsafe { std::slice::from_raw_parts_mut(output.as_mut_ptr().cast::<f32>(), output.len()) };
+        let output = Shared::new(output, heads * d);
+        log_sum.par_chunks_mut(group * t).enumerate().for_each(|(i, log_sum)| {
+            let (b, g) = (i / kv_heads, i % kv_heads);
+            // SAFETY: each task has rows or columns of its own.
+            let output = unsafe { output.band([b * t, g * group * d], [t, group * d]) };
+            with_scratch(Forward::scratch(t, d), |scratch| {
+                Arch::new().dispatch(Forward { task: self.task(b, g), output, log_sum, scratch });
+            });
+        });
+    }
+
+    /// Writes all of the gradient.
+    fn backward(self, output: &[f32], log_sum: &[f32], grad: &[f32], gradient: &mut [MaybeUninit<f32>]) {
+        let Sizes { t, heads, kv_heads, d, .. } = self.sizes;
+        let (group, width) = (heads / kv_heads, self.sizes.width());
+        // SAFETY: only written, and every element is: the bands below cover it.
+        let gradient = unsafe { std::slice::from_raw_parts_mut(gradient.as_mut_ptr().cast::<f32>(), gradient.len()) };
+        let gradient = Shared::new(gradient, width);
+        log_sum.par_chunks(group * t).enumerate().for_each(|(i, log_sum)| {
+            let (b, g) = (i / kv_heads, i % kv_heads);
+            let part = |head: usize, count: usize| {
+                // SAFETY: each task has rows or columns of its own, and so have queries, keys and values.
+                unsafe { gradient.band([b * t, head * d], [t, count * d]) }
+            };
+            let head = |values| Head { values, row: heads * d, d }.after(b * t * heads * d + g * group * d);
+            with_scratch(Backward::scratch(t, d), |scratch| {
+                Arch::new().dispatch(Backward {
+                    task: self.task(b, g),
+                    output: head(output),
+                    grad: head(grad),
+                    log_sum,
+                    gradients: [part(g * group, group), part(heads + g, 1), part(heads + kv_heads + g, 1)],
+                    scratch,
                 });
             });
         });
-        (output, log_sum)
-    }
-
-    fn backward(self, output: &[f32], log_sum: &[f32], grad: &[f32]) -> Vec<f32> {
-        let Sizes { b, t, heads, kv_heads, d, .. } = self.sizes;
-        let (group, width) = (heads / kv_heads, self.sizes.width());
-        unwritten(b * t * width, |gradient| {
-            // SAFETY: only written, and every element is: the bands below cover it.
-            let gradient =
-                unsafe { std::slice::from_raw_parts_mut(gradient.as_mut_ptr().cast::<f32>(), gradient.len()) };
-            let gradient = Shared::new(gradient, width);
-            log_sum.par_chunks(group * t).enumerate().for_each(|(i, log_sum)| {
-                let (b, g) = (i / kv_heads, i % kv_heads);
-                let part = |head: usize, count: usize| {
-                    // SAFETY: each task has rows or columns of its own, and so have queries, keys and values.
-                    unsafe { gradient.band([b * t, head * d], [t, count * d]) }
-                };
-                let head = |values| Head { values, row: heads * d, d }.after(b * t * heads * d + g * group * d);
-                with_scratch(Backward::scratch(t, d), |scratch| {
-                    Arch::new().dispatch(Backward {
-                        task: self.task(b, g),
-                        output: head(output),
-                        grad: head(grad),
-                        log_sum,
-                        gradients: [part(g * group, group), part(heads + g, 1), part(heads + kv_heads + g, 1)],
-                        scratch,
-                    });
-                });
-            });
-        })
     }
 
     fn task(self, b: usize, g: usize) -> Task<'a> {

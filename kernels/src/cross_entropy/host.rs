@@ -1,27 +1,23 @@
 //! One pass a row, rows spread over threads, the gradient written over the logits where they are not shared.
 
-use burn::backend::{
-    Flex,
-    flex::FlexTensor,
-    ops::IntTensorOps,
-    tensor::{FloatTensor, IntTensor},
-};
-use burn::tensor::{DType, IntDType};
+use burn::backend::tensor::{FloatTensor, IntTensor};
 use rayon::prelude::*;
 
 use super::{CrossEntropy, Forward, reference};
-use crate::host::{Kernel, exp, max, packed, rows_per_task, sum, tensor, vectorised};
+use crate::host::{
+    HostBackend, HostTensor, Kernel, dims, exp, max, packed, rows_per_task, sum, tensor, vectorised, writable,
+};
 
-impl CrossEntropy for Flex {
+impl<B: HostBackend> CrossEntropy for B {
     fn cross_entropy_forward(
         logits: FloatTensor<Self>,
         targets: IntTensor<Self>,
         smoothing: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        if logits.dtype() != DType::F32 {
+        if !B::here(&[&logits]) {
             return reference::forward::<Self>(logits, targets, smoothing);
         }
-        forward(logits, targets, smoothing)
+        forward::<Self>(logits, targets, smoothing)
     }
 
     fn cross_entropy_backward(
@@ -32,28 +28,22 @@ impl CrossEntropy for Flex {
         grad: FloatTensor<Self>,
         smoothing: f64,
     ) -> FloatTensor<Self> {
-        if logits.dtype() != DType::F32 {
+        if !B::here(&[&logits, &grad]) {
             return reference::backward::<Self>(logits, targets, (largest, log_sum), grad, smoothing);
         }
-        let [rows, classes] = dims(&logits);
-        let targets = indices(targets, classes);
+        let [_, classes] = dims(&logits);
+        let targets = indices::<Self>(targets, classes);
         let (largest, log_sum, grad) = (packed(largest), packed(log_sum), packed(grad));
-        let step = RowStep { classes, smoothing: smoothing as f32, grad: grad.storage::<f32>()[0] };
-        let stats = (largest.storage::<f32>(), log_sum.storage::<f32>());
+        let step = RowStep { classes, smoothing: smoothing as f32, grad: grad.values()[0] };
         let mut logits = packed(logits);
-        if let Some(values) = logits.try_storage_mut::<f32>() {
-            differentiate(values, &targets, stats, step);
-            return logits;
-        }
-        let mut values = logits.storage::<f32>().to_vec();
-        differentiate(&mut values, &targets, stats, step);
-        tensor(values, [rows, classes])
+        differentiate(writable(&mut logits), &targets, (largest.values(), log_sum.values()), step);
+        logits
     }
 }
 
-fn forward(logits: FlexTensor, targets: FlexTensor, smoothing: f64) -> Forward<Flex> {
+fn forward<B: HostBackend>(logits: FloatTensor<B>, targets: IntTensor<B>, smoothing: f64) -> Forward<B> {
     let [rows, classes] = dims(&logits);
-    let targets = indices(targets, classes);
+    let targets = indices::<B>(targets, classes);
     let logits = packed(logits);
     let mut largest = vec![0f32; rows];
     let mut log_sum = vec![0f32; rows];
@@ -61,7 +51,7 @@ fn forward(logits: FlexTensor, targets: FlexTensor, smoothing: f64) -> Forward<F
     let step = rows_per_task(classes);
     (largest.par_chunks_mut(step), log_sum.par_chunks_mut(step), losses.par_chunks_mut(step))
         .into_par_iter()
-        .zip(logits.storage::<f32>().par_chunks(step * classes).zip(targets.par_chunks(step)))
+        .zip(logits.values().par_chunks(step * classes).zip(targets.par_chunks(step)))
         .for_each(|((largest, log_sum, losses), (logits, targets))| {
             let smoothing = smoothing as f32;
             vectorised(Losses { logits, targets, classes, smoothing, largest, log_sum, losses });
@@ -149,18 +139,12 @@ impl Kernel for Gradients<'_> {
     }
 }
 
-fn dims(tensor: &FlexTensor) -> [usize; 2] {
-    let shape = tensor.layout().shape();
-    [shape[0], shape[1]]
-}
-
 /// The targets as indices, `None` where a row is left out.
-pub(crate) fn indices(targets: FlexTensor, classes: usize) -> Vec<Option<usize>> {
-    let targets = Flex::int_cast(targets, IntDType::I64).to_contiguous();
-    let index = |target: &i64| {
-        let index = usize::try_from(*target).ok();
+pub(crate) fn indices<B: HostBackend>(targets: IntTensor<B>, classes: usize) -> Vec<Option<usize>> {
+    let index = |target: i64| {
+        let index = usize::try_from(target).ok();
         assert!(index.is_none_or(|index| index < classes), "target {target} of {classes} classes");
         index
     };
-    targets.storage::<i64>().iter().map(index).collect()
+    B::whole_numbers(targets).into_iter().map(index).collect()
 }

@@ -1,34 +1,39 @@
 //! Rows spread over threads; the gradients of gamma and beta are summed in fixed chunks of rows, in order.
 
-use burn::backend::{Flex, flex::FlexTensor, tensor::FloatTensor};
-use burn::tensor::DType;
+use std::mem::MaybeUninit;
+
+use burn::backend::tensor::FloatTensor;
 use rayon::prelude::*;
 
 use super::{LayerNorm, reference};
-use crate::host::{Kernel, LANES, fold, packed, rows_per_task, sum, tensor, vectorised};
+use crate::host::{
+    HostBackend, HostTensor, Kernel, LANES, dims, fold, packed, rows_per_task, sum, tensor, vectorised, writable,
+    written,
+};
 
-impl LayerNorm for Flex {
+impl<B: HostBackend> LayerNorm for B {
     fn layer_norm_forward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
         beta: FloatTensor<Self>,
         eps: f64,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        if [&x, &gamma, &beta].iter().any(|tensor| tensor.dtype() != DType::F32) {
+        if !B::here(&[&x, &gamma, &beta]) {
             return reference::forward::<Self>(x, gamma, beta, eps);
         }
         let [rows, width] = dims(&x);
         let (x, gamma, beta) = (packed(x), packed(gamma), packed(beta));
-        let mut y = vec![0f32; rows * width];
         let mut mean = vec![0f32; rows];
         let mut rstd = vec![0f32; rows];
         let step = rows_per_task(width);
-        let scale = (gamma.storage::<f32>(), beta.storage::<f32>());
-        (y.par_chunks_mut(step * width), mean.par_chunks_mut(step), rstd.par_chunks_mut(step))
-            .into_par_iter()
-            .zip(x.storage::<f32>().par_chunks(step * width))
-            .for_each(|((y, mean, rstd), x)| vectorised(Normalise { x, scale, eps: eps as f32, y, mean, rstd }));
-        (tensor(y, [rows, width]), tensor(mean, [rows, 1]), tensor(rstd, [rows, 1]))
+        let scale = (gamma.values(), beta.values());
+        let y = written([rows, width], |y| {
+            (y.par_chunks_mut(step * width), mean.par_chunks_mut(step), rstd.par_chunks_mut(step))
+                .into_par_iter()
+                .zip(x.values().par_chunks(step * width))
+                .for_each(|((y, mean, rstd), x)| vectorised(Normalise { x, scale, eps: eps as f32, y, mean, rstd }));
+        });
+        (y, tensor(mean, [rows, 1]), tensor(rstd, [rows, 1]))
     }
 
     fn layer_norm_backward(
@@ -38,24 +43,14 @@ impl LayerNorm for Flex {
         rstd: FloatTensor<Self>,
         grad: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
-        if [&x, &gamma, &grad].iter().any(|tensor| tensor.dtype() != DType::F32) {
+        if !B::here(&[&x, &gamma, &grad]) {
             return reference::backward::<Self>(x, gamma, (mean, rstd), grad);
         }
-        let [rows, width] = dims(&x);
+        let [_, width] = dims(&x);
         let (x, gamma, mean, rstd, mut grad) = (packed(x), packed(gamma), packed(mean), packed(rstd), packed(grad));
-        let saved = Saved {
-            x: x.storage::<f32>(),
-            gamma: gamma.storage::<f32>(),
-            mean: mean.storage::<f32>(),
-            rstd: rstd.storage::<f32>(),
-        };
-        if let Some(values) = grad.try_storage_mut::<f32>() {
-            let (dgamma, dbeta) = differentiate(values, saved, width);
-            return (grad, tensor(dgamma, [width]), tensor(dbeta, [width]));
-        }
-        let mut values = grad.storage::<f32>().to_vec();
-        let (dgamma, dbeta) = differentiate(&mut values, saved, width);
-        (tensor(values, [rows, width]), tensor(dgamma, [width]), tensor(dbeta, [width]))
+        let saved = Saved { x: x.values(), gamma: gamma.values(), mean: mean.values(), rstd: rstd.values() };
+        let (dgamma, dbeta) = differentiate(writable(&mut grad), saved, width);
+        (grad, tensor(dgamma, [width]), tensor(dbeta, [width]))
     }
 }
 
@@ -63,7 +58,7 @@ struct Normalise<'a> {
     x: &'a [f32],
     scale: (&'a [f32], &'a [f32]),
     eps: f32,
-    y: &'a mut [f32],
+    y: &'a mut [MaybeUninit<f32>],
     mean: &'a mut [f32],
     rstd: &'a mut [f32],
 }
@@ -80,7 +75,7 @@ impl Kernel for Normalise<'_> {
             let variance = sum(x, |x| (x - mean) * (x - mean)) / width as f32;
             let rstd = 1.0 / (variance + self.eps).sqrt();
             for ((y, x), (gamma, beta)) in y.iter_mut().zip(x).zip(gamma.iter().zip(beta)) {
-                *y = (x - mean) * rstd * gamma + beta;
+                y.write((x - mean) * rstd * gamma + beta);
             }
             self.mean[i] = mean;
             self.rstd[i] = rstd;
@@ -155,9 +150,4 @@ impl Kernel for Gradients<'_> {
             }
         }
     }
-}
-
-fn dims(tensor: &FlexTensor) -> [usize; 2] {
-    let shape = tensor.layout().shape();
-    [shape[0], shape[1]]
 }

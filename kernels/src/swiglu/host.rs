@@ -3,28 +3,24 @@
 
 use std::mem::MaybeUninit;
 
-use burn::backend::{Flex, tensor::FloatTensor};
-use burn::tensor::DType;
+use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use rayon::prelude::*;
 
 use super::{Swiglu, reference};
-use crate::host::{Kernel, exp, packed, rows_per_task, tensor, unwritten, vectorised};
+use crate::host::{HostBackend, HostTensor, Kernel, exp, packed, rows_per_task, vectorised, writable, written};
 
-impl Swiglu for Flex {
+impl<B: HostBackend> Swiglu for B {
     fn swiglu_op(gate: FloatTensor<Self>, up: FloatTensor<Self>) -> FloatTensor<Self> {
-        if [&gate, &up].iter().any(|tensor| tensor.dtype() != DType::F32) {
+        if !B::here(&[&gate, &up]) {
             return reference::forward::<Self>(gate, up);
         }
-        let shape = gate.layout().shape().clone();
         let (gate, up) = (packed(gate), packed(up));
-        let (gate, up) = (gate.storage::<f32>(), up.storage::<f32>());
         let chunk = rows_per_task(1);
-        let y = unwritten(gate.len(), |y| {
-            (y.par_chunks_mut(chunk), gate.par_chunks(chunk), up.par_chunks(chunk))
+        written(gate.shape(), |y| {
+            (y.par_chunks_mut(chunk), gate.values().par_chunks(chunk), up.values().par_chunks(chunk))
                 .into_par_iter()
                 .for_each(|(y, gate, up)| vectorised(Activate { gate, up, y }));
-        });
-        tensor(y, shape)
+        })
     }
 
     fn swiglu_backward(
@@ -32,27 +28,26 @@ impl Swiglu for Flex {
         up: FloatTensor<Self>,
         grad: FloatTensor<Self>,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        if [&gate, &up, &grad].iter().any(|tensor| tensor.dtype() != DType::F32) {
+        if !B::here(&[&gate, &up, &grad]) {
             return reference::backward::<Self>(gate, up, grad);
         }
-        let shape = gate.layout().shape().clone();
         let (gate, up, mut grad) = (packed(gate), packed(up), packed(grad));
-        let (gate, up) = (gate.storage::<f32>(), up.storage::<f32>());
-        if let Some(values) = grad.try_storage_mut::<f32>() {
-            let dgate = differentiate(gate, up, values);
-            return (tensor(dgate, shape), grad);
-        }
-        let mut values = grad.storage::<f32>().to_vec();
-        let dgate = differentiate(gate, up, &mut values);
-        (tensor(dgate, shape.clone()), tensor(values, shape))
+        let dgate = differentiate(&gate, &up, writable(&mut grad));
+        (dgate, grad)
     }
 }
 
 /// Turns the output's gradient into that of `up` in place; returns that of `gate`.
-fn differentiate(gate: &[f32], up: &[f32], grad: &mut [f32]) -> Vec<f32> {
+fn differentiate<T: HostTensor>(gate: &T, up: &T, grad: &mut [f32]) -> T {
     let chunk = rows_per_task(1);
-    unwritten(gate.len(), |dgate| {
-        (dgate.par_chunks_mut(chunk), gate.par_chunks(chunk), up.par_chunks(chunk), grad.par_chunks_mut(chunk))
+    let (halves, shape) = ((gate.values(), up.values()), gate.shape());
+    written(shape, |dgate| {
+        (
+            dgate.par_chunks_mut(chunk),
+            halves.0.par_chunks(chunk),
+            halves.1.par_chunks(chunk),
+            grad.par_chunks_mut(chunk),
+        )
             .into_par_iter()
             .for_each(|(dgate, gate, up, grad)| vectorised(Gradients { gate, up, grad, dgate }));
     })

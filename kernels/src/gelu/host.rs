@@ -1,40 +1,33 @@
 //! Element-wise in fixed chunks over threads; the backward writes over the output's gradient where nobody holds it.
 
-use burn::backend::{Flex, tensor::FloatTensor};
-use burn::tensor::DType;
+use std::mem::MaybeUninit;
+
+use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use rayon::prelude::*;
 
 use super::{Gelu, reference};
-use crate::host::{Kernel, exp, packed, rows_per_task, tensor, vectorised};
+use crate::host::{HostBackend, HostTensor, Kernel, exp, packed, rows_per_task, vectorised, writable, written};
 
-impl Gelu for Flex {
+impl<B: HostBackend> Gelu for B {
     fn gelu_tanh(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        if x.dtype() != DType::F32 {
+        if !B::here(&[&x]) {
             return reference::forward::<Self>(x);
         }
-        let shape = x.layout().shape().clone();
         let x = packed(x);
-        let values = x.storage::<f32>();
-        let mut y = vec![0f32; values.len()];
         let chunk = rows_per_task(1);
-        y.par_chunks_mut(chunk).zip(values.par_chunks(chunk)).for_each(|(y, x)| vectorised(Activate { x, y }));
-        tensor(y, shape)
+        written(x.shape(), |y| {
+            let pairs = y.par_chunks_mut(chunk).zip(x.values().par_chunks(chunk));
+            pairs.for_each(|(y, x)| vectorised(Activate { x, y }));
+        })
     }
 
     fn gelu_tanh_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
-        if x.dtype() != DType::F32 || grad.dtype() != DType::F32 {
+        if !B::here(&[&x, &grad]) {
             return reference::backward::<Self>(x, grad);
         }
-        let shape = x.layout().shape().clone();
         let (x, mut grad) = (packed(x), packed(grad));
-        let x = x.storage::<f32>();
-        if let Some(values) = grad.try_storage_mut::<f32>() {
-            differentiate(x, values);
-            return grad;
-        }
-        let mut values = grad.storage::<f32>().to_vec();
-        differentiate(x, &mut values);
-        tensor(values, shape)
+        differentiate(x.values(), writable(&mut grad));
+        grad
     }
 }
 
@@ -45,7 +38,7 @@ fn differentiate(x: &[f32], grad: &mut [f32]) {
 
 struct Activate<'a> {
     x: &'a [f32],
-    y: &'a mut [f32],
+    y: &'a mut [MaybeUninit<f32>],
 }
 
 impl Kernel for Activate<'_> {
@@ -54,7 +47,7 @@ impl Kernel for Activate<'_> {
     #[inline(always)]
     fn run(self) {
         for (y, x) in self.y.iter_mut().zip(self.x) {
-            *y = value(*x);
+            y.write(value(*x));
         }
     }
 }

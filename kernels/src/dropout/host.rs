@@ -1,40 +1,28 @@
 //! Chunks of a fixed size over threads, each with a key of its own; in place where nobody else holds the tensor.
 
-use burn::backend::{Flex, TensorMetadata, ops::FloatTensorOps, tensor::FloatTensor};
-use burn::tensor::{DType, Distribution, FloatDType, Shape};
+use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use rayon::prelude::*;
 
 use super::{Dropout, reference};
 use crate::{
-    host::{Kernel, packed, rows_per_task, tensor, vectorised},
+    host::{HostBackend, HostTensor, Kernel, packed, rows_per_task, seed, seed_of, vectorised, writable},
     profile::{Work, timed},
 };
 
-impl Dropout for Flex {
-    /// Two whole numbers below 2^24, which f32 holds: a seed.
+impl<B: HostBackend> Dropout for B {
     fn dropout_noise(x: FloatTensor<Self>, probability: f64) -> FloatTensor<Self> {
-        if x.dtype() != DType::F32 {
-            return reference::noise::<Self>(x, probability);
-        }
-        let whole = Distribution::Uniform(0.0, f64::from(1 << 24));
-        Self::float_floor(Self::float_random(Shape::new([2]), whole, &x.device(), FloatDType::F32))
+        if B::here(&[&x]) { seed::<Self>(&x.device()) } else { reference::noise::<Self>(x, probability) }
     }
 
     fn dropout_apply(x: FloatTensor<Self>, noise: FloatTensor<Self>, probability: f64) -> FloatTensor<Self> {
-        if x.dtype() != DType::F32 {
+        if !B::here(&[&x]) {
             return reference::apply::<Self>(x, noise, probability);
         }
         let (mut x, noise) = (packed(x), packed(noise));
-        let seed = noise.storage::<f32>().iter().fold(0, |seed, half| seed << 24 | *half as u64);
         let n = x.shape().num_elements() as f64;
         timed("dropout", Work { flops: n, bytes: 8.0 * n }, || {
-            if let Some(values) = x.try_storage_mut::<f32>() {
-                apply(values, seed, probability);
-                return x;
-            }
-            let mut values = x.storage::<f32>().to_vec();
-            apply(&mut values, seed, probability);
-            tensor(values, x.shape())
+            apply(writable(&mut x), seed_of(noise.values()), probability);
+            x
         })
     }
 }
