@@ -1,5 +1,7 @@
 //! Norm and sum of all gradients of a model, each one pass over memory in one parallel region on the CPU.
 
+#[cfg(feature = "cube")]
+mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 mod reference;
@@ -20,6 +22,10 @@ pub fn norm(grads: Vec<Tensor<2>>) -> Option<Tensor<1>> {
         #[cfg(feature = "flex")]
         if let Some(held) = grads.iter().map(crate::host::flex).collect() {
             return flex::norm(held);
+        }
+        #[cfg(feature = "cube")]
+        if let Some(norm) = cube::norm(&grads) {
+            return Some(norm);
         }
         reference::norm(grads)
     })
