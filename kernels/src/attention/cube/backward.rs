@@ -48,7 +48,7 @@ pub(super) fn queries<F: Float>(
     #[define(F)] _elements: ElemType,
 ) {
     let (b, head) = (CUBE_POS_Z as usize, CUBE_POS_Y as usize);
-    let row = (CUBE_COUNT_X - 1 - CUBE_POS_X) as usize * TILE;
+    let row = (call.t.div_ceil(TILE) - 1 - CUBE_POS_X as usize) * TILE;
     let group = call.heads / call.kv_heads;
     let queries_at = joint_head(&call, b, head);
     let keys_at = joint_head(&call, b, call.heads + head / group);

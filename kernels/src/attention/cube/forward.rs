@@ -26,7 +26,7 @@ pub(super) fn forward<F: Float>(
     let rows = UNIT_POS_Y as usize * PART;
     let (b, head) = (CUBE_POS_Z as usize, CUBE_POS_Y as usize);
     // The tiles that see the most come first, so that none of them is left for the end.
-    let row = (CUBE_COUNT_X - 1 - CUBE_POS_X) as usize * TILE;
+    let row = (call.t.div_ceil(TILE) - 1 - CUBE_POS_X as usize) * TILE;
     let group = call.heads / call.kv_heads;
     let queries_at = joint_head(&call, b, head);
     let keys_at = joint_head(&call, b, call.heads + head / group);
