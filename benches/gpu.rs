@@ -1,8 +1,8 @@
 //! Each op, forward and backward, on a GPU against burn's composition:
 //! `cargo bench --features vulkan --bench gpu -- --device vulkan`.
 //!
-//! `--tiny` takes sizes that a software driver (`--device wgpu:cpu`) gets through in a minute: its times mean nothing,
-//! but every kernel runs.
+//! `--tiny` takes sizes that a software driver (`--device wgpu:cpu`) gets through in a minute or two: its times mean
+//! nothing, but every kernel runs, and their number is that of a GPU.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::Instant;
@@ -16,7 +16,9 @@ use burn::tensor::{
 };
 use kiln::device::DeviceSpec;
 use kiln_kernels::{
-    AttentionOptions, attention, gelu, layer_norm, linear_cross_entropy,
+    AttentionOptions, attention, embedding, gelu,
+    launches::Watch,
+    layer_norm, linear_cross_entropy, norm,
     optimizer::{Adamw, Rule, Update, update},
 };
 
@@ -46,6 +48,9 @@ fn main() {
     let (rows, width) = if tiny { (24, 16) } else { (8192, 768) };
     bench.layer_norm(rows, width);
     bench.gelu(rows, 4 * width);
+    bench.embedding(if tiny { [24, 16, 65] } else { [8192, 768, 50_257] });
+    let sizes: &[usize] = if tiny { &[16; 12] } else { &[768; 96] };
+    bench.norm(sizes);
     bench.adamw(if tiny { &[64, 1000] } else { &[38_597_376, 7_077_888, 7_077_888, 2_304, 768] });
 }
 
@@ -124,6 +129,33 @@ impl Bench {
         });
     }
 
+    fn embedding(&self, [rows, width, classes]: [usize; 3]) {
+        let table = self.random([classes, width]);
+        let ids = Tensor::<1, Int>::arange(0..rows as i64, &self.device.clone().autodiff());
+        let ids = ids.remainder_scalar(classes as i64);
+        let work = (0.0, (20 * rows * width) as f64);
+        self.report(&format!("embedding {rows} x {width} of {classes}"), work, || {
+            embedding(table.clone().require_grad(), ids.clone().unsqueeze()).sum().backward();
+        });
+        self.report("  burn's select", work, || {
+            table.clone().require_grad().select(0, ids.clone()).sum().backward();
+        });
+    }
+
+    /// Of square matrices with these sides.
+    fn norm(&self, sides: &[usize]) {
+        let grads: Vec<Tensor<2>> = sides.iter().map(|side| self.random([*side, *side]).inner()).collect();
+        let elements = sides.iter().map(|side| side * side).sum::<usize>() as f64;
+        let work = (2.0 * elements, 4.0 * elements);
+        self.report(&format!("norm of {} gradients", sides.len()), work, || {
+            let _ = norm(grads.clone()).map(Tensor::into_data);
+        });
+        self.report("  composed", work, || {
+            let squares = grads.iter().map(|grad| grad.clone().square().sum_dim(1).sum());
+            let _ = squares.reduce(Tensor::add).map(|sum| sum.sqrt().into_data());
+        });
+    }
+
     fn adamw(&self, sizes: &[usize]) {
         let elements = sizes.iter().sum::<usize>() as f64;
         let fill = |value: f64| -> Vec<Tensor<1>> {
@@ -150,7 +182,8 @@ impl Bench {
         Tensor::random(shape, Distribution::Normal(0.0, 1.0), &self.device.clone().autodiff()).detach()
     }
 
-    /// Prints the median after 3 runs to warm up and tune, and the rates of the least `work`: FLOPs and bytes.
+    /// Prints the median after 3 runs to warm up and tune, the rates of the least `work`, FLOPs and bytes, and how many
+    /// kernels and bytes the queue was given.
     fn report(&self, name: &str, (flops, bytes): (f64, f64), mut step: impl FnMut()) {
         let mut timed = || {
             let start = Instant::now();
@@ -163,6 +196,15 @@ impl Bench {
         times.sort_by(f64::total_cmp);
         let median = times[times.len() / 2];
         let (gflops, gbytes) = (flops / median / 1e9, bytes / median / 1e9);
-        println!("{name:<42} {:>9.3} ms {gflops:>9.1} GFLOP/s {gbytes:>8.1} GB/s", median * 1e3);
+        let watch = Watch::start();
+        timed();
+        let launches = watch.map(Watch::finish).unwrap_or_default();
+        let kernels: u64 = launches.values().map(|launches| launches.kernels).sum();
+        let moved: u64 = launches.values().map(|launches| launches.bytes).sum();
+        println!(
+            "{name:<42} {:>9.3} ms {gflops:>9.1} GFLOP/s {gbytes:>8.1} GB/s {kernels:>4} kernels {:>10.3} MB",
+            median * 1e3,
+            moved as f64 / 1e6
+        );
     }
 }

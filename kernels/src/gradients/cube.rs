@@ -1,5 +1,6 @@
 //! On a GPU: six gradients a kernel, each adding to the same partial sums.
 
+#![allow(clippy::too_many_arguments)] // a kernel takes its buffers one by one
 #![allow(unsafe_code)] // indices are bounded in the kernel, where a second check of every element would cost
 
 use burn::backend::{
@@ -47,7 +48,6 @@ pub(super) fn norm(grads: &[Tensor<2>]) -> Option<Tensor<1>> {
 pub(crate) trait Squares: Backend {
     /// Partial sums of the squares of the first `count` tensors, added to `sums`, or alone where they `start`; all f32
     /// and `[_, _]`, the sums `[256]`.
-    #[allow(clippy::too_many_arguments)] // the macro takes no lists
     #[fusion(dtype = DType::F32, shape = burn::tensor::Shape::new([CUBES]))]
     fn add_squares(
         sums: FloatTensor<Self>,

@@ -105,12 +105,20 @@ fn kind(block: BlockOperations<'_>) -> String {
         OperationIr::Float(_, Float::Matmul(_)) => (4, "matmul".into()),
         OperationIr::Float(_, Float::Random(_)) => (3, "random".into()),
         OperationIr::BaseFloat(
-            Base::Select(_) | Base::SelectAssign(_) | Base::Gather(_) | Base::Scatter(_) | Base::SliceAssign(_)
+            Base::Select(_)
+            | Base::SelectAssign(_)
+            | Base::Gather(_)
+            | Base::Scatter(_)
+            | Base::SliceAssign(_)
             | Base::Cat(_),
         ) => (3, "gather, scatter, join".into()),
         OperationIr::NumericFloat(
             _,
-            Numeric::Sum(_) | Numeric::SumDim(_) | Numeric::Mean(_) | Numeric::MeanDim(_) | Numeric::Max(_)
+            Numeric::Sum(_)
+            | Numeric::SumDim(_)
+            | Numeric::Mean(_)
+            | Numeric::MeanDim(_)
+            | Numeric::Max(_)
             | Numeric::MaxDim(_),
         ) => (2, "reduction".into()),
         OperationIr::Module(_) => (1, "convolution, pooling".into()),

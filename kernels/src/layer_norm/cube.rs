@@ -1,6 +1,7 @@
 //! On a GPU: burn's fusion makes few kernels of the forward; the backward is two here, where it would be several, as
 //! its sums go along rows and along columns.
 
+#![allow(clippy::too_many_arguments)] // a kernel takes its buffers one by one
 #![allow(unsafe_code)] // indices are bounded in the kernels, where a second check of every element would cost
 
 use burn::backend::{TensorMetadata, fusion::custom::TensorSpec, tensor::FloatTensor};

@@ -1,6 +1,7 @@
 //! On a GPU: a chunk of rows at a time through burn's own products; one kernel in between turns a chunk of logits into
 //! its gradient where it lies.
 
+#![allow(clippy::too_many_arguments)] // a kernel takes its buffers one by one
 #![allow(unsafe_code)] // indices are bounded in the kernel, where a second check of every logit would cost
 
 use burn::backend::{

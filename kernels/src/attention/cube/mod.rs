@@ -1,20 +1,16 @@
 //! On a GPU: tiles in shared memory, one dispatch forward, three backward, none of them with a tensor of `[t, t]`.
 
+#![allow(clippy::too_many_arguments)] // a kernel takes its buffers one by one
 #![allow(unsafe_code)] // indices are bounded in the kernels, where a second check in every product would cost
 
 mod backward;
 mod forward;
 mod tile;
 
-use burn::backend::{
-    TensorMetadata,
-    fusion::custom::TensorSpec,
-    ops::FloatTensorOps,
-    tensor::FloatTensor,
-};
+use burn::backend::{TensorMetadata, fusion::custom::TensorSpec, ops::FloatTensorOps, tensor::FloatTensor};
 use burn::tensor::{DType, Distribution, FloatDType, Shape};
 use burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor};
-use cubecl::prelude::{CubeCount, CubeDim};
+use cubecl::prelude::{CubeCount, CubeDim, TensorArg};
 
 use super::{Attention, AttentionOptions, Sizes, reference, turns, wide};
 use crate::{
@@ -57,11 +53,11 @@ impl Attention for CubeBackend {
                 &launch.joint.client,
                 launch.cubes(heads),
                 CubeDim::new_2d(LANES as u32, LANES as u32),
-                launch.joint.clone().into_tensor_arg(),
-                launch.angles.clone().into_tensor_arg(),
-                launch.noise.clone().into_tensor_arg(),
-                output.clone().into_tensor_arg(),
-                log_sum.clone().into_tensor_arg(),
+                argument(&launch.joint),
+                argument(&launch.angles),
+                argument(&launch.noise),
+                argument(&output),
+                argument(&log_sum),
                 launch.call(),
                 d.div_ceil(TILE),
                 options.dropout > 0.0,
@@ -88,36 +84,34 @@ impl Attention for CubeBackend {
         let along = launch.along(output, grad.clone());
         let gradient = unwritten(&launch.joint, launch.joint.shape().dims::<3>(), launch.joint.dtype);
         let Sizes { heads, kv_heads, d, .. } = launch.sizes;
-        // Each writes columns of its own.
-        for (kernel, heads) in [(Part::Queries, heads), (Part::KeysValues, kv_heads)] {
-            let (client, cubes) = (&launch.joint.client, launch.cubes(heads));
-            let units = CubeDim::new_2d(LANES as u32, LANES as u32);
-            let [joint, angles, noise] = [&launch.joint, &launch.angles, &launch.noise].map(argument);
-            let [log_sum, along, grad, gradient] = [&log_sum, &along, &grad, &gradient].map(argument);
-            let (chunks, dropout, elements) = (d.div_ceil(TILE), options.dropout > 0.0, elements(&launch.joint));
-            // SAFETY: the kernels index within the shapes that `call` repeats.
-            unsafe {
-                match kernel {
-                    Part::Queries => backward::queries::launch_unchecked(
-                        client, cubes, units, joint, angles, noise, log_sum, along, grad, gradient, launch.call(),
-                        chunks, dropout, elements,
-                    ),
-                    Part::KeysValues => backward::keys_values::launch_unchecked(
-                        client, cubes, units, joint, angles, noise, log_sum, along, grad, gradient, launch.call(),
-                        chunks, dropout, elements,
-                    ),
+        // Two kernels of one signature; each writes columns of its own.
+        macro_rules! launched {
+            ($kernel:ident, $heads:expr) => {
+                // SAFETY: the kernel indexes within the shapes that `call` repeats.
+                unsafe {
+                    backward::$kernel::launch_unchecked(
+                        &launch.joint.client,
+                        launch.cubes($heads),
+                        CubeDim::new_2d(LANES as u32, LANES as u32),
+                        argument(&launch.joint),
+                        argument(&launch.angles),
+                        argument(&launch.noise),
+                        argument(&log_sum),
+                        argument(&along),
+                        argument(&grad),
+                        argument(&gradient),
+                        launch.call(),
+                        d.div_ceil(TILE),
+                        options.dropout > 0.0,
+                        elements(&launch.joint),
+                    )
                 }
-            }
+            };
         }
+        launched!(queries, heads);
+        launched!(keys_values, kv_heads);
         gradient
     }
-}
-
-/// Which columns of the joint gradient a kernel writes.
-#[derive(Clone, Copy)]
-enum Part {
-    Queries,
-    KeysValues,
 }
 
 /// The operands of a call, packed.
@@ -178,7 +172,7 @@ impl Launch {
     }
 }
 
-fn argument(tensor: &CubeTensor) -> cubecl::prelude::TensorArg {
+fn argument(tensor: &CubeTensor) -> TensorArg {
     tensor.clone().into_tensor_arg()
 }
 
