@@ -5,6 +5,7 @@
 
 mod backward;
 mod forward;
+mod part;
 mod tile;
 
 use burn::backend::{TensorMetadata, fusion::custom::TensorSpec, ops::FloatTensorOps, tensor::FloatTensor};
