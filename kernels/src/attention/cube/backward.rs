@@ -4,7 +4,7 @@ use cubecl::prelude::*;
 
 use super::{
     part::{store, store_kept, to_dscores, to_weights, turn_back, write},
-    tile::{Call, LANES, PART, PITCH, TILE, add_product, add_scores, joint_head, load, output_head},
+    tile::{Call, PART, PITCH, TILE, add_product, add_scores, joint_head, load, output_head},
 };
 use crate::cube::zeros;
 
