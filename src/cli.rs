@@ -138,7 +138,8 @@ pub enum Verb {
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(..=1_000_000))]
         warmup: u64,
     },
-    /// Show where a step's time goes: by op, with GFLOP/s, GB/s and the share of what this machine reaches.
+    /// Show where a step's time goes: by op, with GFLOP/s, GB/s and the share of what this machine reaches; on a GPU also
+    /// what its queue is given, in kernels and bytes.
     #[command(after_help = "Example:\n  kiln profile configs/shakespeare-char.toml --steps 20")]
     Profile {
         #[command(flatten)]

@@ -12,12 +12,15 @@ mod attention;
 pub mod ceiling;
 mod conv2d;
 mod cross_entropy;
+#[cfg(feature = "cube")]
+mod cube;
 mod dropout;
 mod embedding;
 mod gelu;
 mod gradients;
 #[cfg(feature = "flex")]
 mod host;
+pub mod launches;
 mod layer_norm;
 mod linear;
 mod linear_cross_entropy;
@@ -28,6 +31,9 @@ pub mod profile;
 mod rms_norm;
 mod swiglu;
 mod threads;
+
+#[cfg(feature = "cube")]
+use burn_cubecl::CubeBackend;
 
 pub use attention::{AttentionOptions, attention};
 #[cfg(feature = "flex")]
@@ -84,17 +90,3 @@ impl Overridden for burn::backend::NdArray {}
 impl Overridden for CubeBackend {}
 #[cfg(feature = "cube")]
 impl<B: burn::backend::fusion::FusionBackend> Overridden for burn::backend::fusion::Fusion<B> {}
-
-/// The cubecl backend under its fusion layer, which burn exports by name for some of its runtimes only.
-#[cfg(feature = "cube")]
-type CubeBackend = <burn::backend::Cube as Layered>::Inner;
-
-#[cfg(feature = "cube")]
-trait Layered {
-    type Inner;
-}
-
-#[cfg(feature = "cube")]
-impl<B: burn::backend::fusion::FusionBackend> Layered for burn::backend::fusion::Fusion<B> {
-    type Inner = B;
-}

@@ -9,6 +9,7 @@ mod devices;
 mod eval;
 mod generate;
 mod inspect;
+mod launches;
 mod models;
 mod predict;
 mod profile;

@@ -8,7 +8,12 @@ use kiln_kernels::{
 };
 use serde::Serialize;
 
-use super::{Console, bench::scratch, console::table};
+use super::{
+    Console,
+    bench::scratch,
+    console::table,
+    launches::{Queue, watched},
+};
 use crate::{
     config::Plan,
     error::Result,
@@ -31,6 +36,9 @@ struct Profile {
     #[serde(skip_serializing_if = "Option::is_none")]
     peak: Option<Peak>,
     ops: Vec<Op>,
+    /// What a GPU's queue was given, for a device that has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue: Option<Queue>,
 }
 
 /// The machine's measured ceilings, for a device that computes on the host.
@@ -56,9 +64,10 @@ struct Op {
     percent_of_ceiling: Option<f64>,
 }
 
-/// Trains `warmup` steps, then `steps` without and `steps` with every op timed, in a folder that is removed after.
+/// Trains `warmup` steps, then `steps` without and `steps` with every op timed, in a folder that is removed after; on a
+/// GPU `steps` more whose kernels are counted.
 pub fn profile(plan: Plan, warmup: u64, steps: u64, console: &Console) -> Result<()> {
-    let (plan, _folder) = scratch(plan, warmup + 2 * steps)?;
+    let (plan, _folder) = scratch(plan, warmup + 3 * steps)?;
     let setup = Setup::new(plan, &|text| console.detail(text))?;
     if let Some(bf16) = setup.about_bf16() {
         console.say(&format!("bf16: {bf16}"));
@@ -87,7 +96,10 @@ pub fn profile(plan: Plan, warmup: u64, steps: u64, console: &Console) -> Result
     }
     let seconds = clock.elapsed().as_secs_f64();
     let ops = profile::stop();
-    let profile = summarise(&run, steps, (median, seconds), rows, ops.into_iter().collect());
+    let queue;
+    (run, queue) = watched(run, steps)?;
+    let ops = ops.into_iter().collect();
+    let profile = Profile { queue, ..summarise(&run, steps, (median, seconds), rows, ops) };
     console.result(&profile, || profile.text())
 }
 
@@ -122,6 +134,7 @@ fn summarise(
         model_flops_utilisation: peak.map(|peak| flops / median / (peak.gflop_per_s * 1e9)),
         peak,
         ops,
+        queue: None,
     }
 }
 
@@ -178,8 +191,9 @@ impl Profile {
                 self.model_flops_utilisation.unwrap_or_default() * 100.0
             )
         });
+        let queue = self.queue.as_ref().map_or(String::new(), |queue| format!("\n{}", queue.text()));
         format!(
-            "{}: {:.2} ms a step (median of {}), {:.2} ms with every op timed\n{peak}\n{}",
+            "{}: {:.2} ms a step (median of {}), {:.2} ms with every op timed\n{peak}\n{}{queue}",
             self.device,
             self.ms_per_step,
             self.steps,

@@ -4,6 +4,8 @@
 //! tensors for its backward; this keeps its input, its output and a number a row (Dao 2023, FlashAttention-2).
 //! Shapes: b batch, t tokens, h query heads, g key-value heads, d width of a head.
 
+#[cfg(feature = "cube")]
+mod cube;
 #[cfg(feature = "flex")]
 mod host;
 mod reference;
@@ -19,7 +21,7 @@ use burn::backend::{
     backend_extension,
     tensor::FloatTensor,
 };
-use burn::tensor::Tensor;
+use burn::tensor::{DType, FloatDType, Tensor};
 
 /// How [`attention`] reads its input and what a position may look at.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -86,7 +88,7 @@ pub(crate) trait Attention: Backend {
 
     /// What decides which weights are dropped, in the backend's own form: drawn from the device's generator, then read
     /// by the forward and the backward. Where `options.dropout` is 0 it is not drawn, and `noise` is any tensor.
-    #[fusion(default)]
+    #[fusion(meta = cube::noise_spec)]
     fn attention_noise(joint: FloatTensor<Self>, options: AttentionOptions) -> FloatTensor<Self> {
         reference::noise::<Self>(joint, options)
     }
@@ -95,7 +97,7 @@ pub(crate) trait Attention: Backend {
     ///
     /// The logarithm is one f32, not the largest score beside the logarithm of the rest: what rounding takes from it
     /// under a large score is a factor common to the row, as small as the error of that score itself.
-    #[fusion(default)]
+    #[fusion(meta = cube::forward_spec)]
     fn attention_forward(
         joint: FloatTensor<Self>,
         angles: FloatTensor<Self>,
@@ -106,7 +108,7 @@ pub(crate) trait Attention: Backend {
     }
 
     /// The gradient of `joint` from that of the output, `grad` `[b, t, h d]`.
-    #[fusion(default)]
+    #[fusion(dtype = joint, shape = joint)]
     fn attention_backward(
         joint: FloatTensor<Self>,
         angles: FloatTensor<Self>,
@@ -122,8 +124,6 @@ pub(crate) trait Attention: Backend {
 
 #[cfg(feature = "ndarray")]
 impl Attention for burn::backend::NdArray {}
-#[cfg(feature = "cube")]
-impl Attention for crate::CubeBackend {}
 
 impl<B: Attention, C: CheckpointStrategy> Attention for Autodiff<B, C> {
     fn fused_attention(
@@ -205,4 +205,9 @@ fn noise<B: Attention>(joint: &FloatTensor<B>, angles: &FloatTensor<B>, options:
 /// Whether there are angles, as against the placeholder for none.
 fn turns(angles: &impl TensorMetadata) -> bool {
     angles.shape()[0] == 2
+}
+
+/// The dtype that the softmax is taken in.
+fn wide(dtype: DType) -> FloatDType {
+    if dtype == DType::F64 { FloatDType::F64 } else { FloatDType::F32 }
 }

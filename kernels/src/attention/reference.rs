@@ -2,9 +2,9 @@
 //! while it computes, but keeps none of it.
 
 use burn::backend::{Backend, TensorMetadata, get_or_init_device_settings, tensor::FloatTensor};
-use burn::tensor::{DType, Distribution, FloatDType, Shape, Slice};
+use burn::tensor::{DType, Distribution, Shape, Slice};
 
-use super::{AttentionOptions, Sizes, turns};
+use super::{AttentionOptions, Sizes, turns, wide};
 
 /// `[b, h, t, t]`: 0 where a weight is dropped, `1 / (1 - dropout)` elsewhere.
 pub(super) fn noise<B: Backend>(joint: FloatTensor<B>, options: AttentionOptions) -> FloatTensor<B> {
@@ -163,10 +163,6 @@ fn along<B: Backend>(x: FloatTensor<B>, dim: usize, start: usize, len: usize) ->
 fn widened<B: Backend>(x: FloatTensor<B>) -> FloatTensor<B> {
     let dtype = wide(x.dtype());
     cast::<B>(x, dtype.into())
-}
-
-fn wide(dtype: DType) -> FloatDType {
-    if dtype == DType::F64 { FloatDType::F64 } else { FloatDType::F32 }
 }
 
 fn cast<B: Backend>(x: FloatTensor<B>, dtype: DType) -> FloatTensor<B> {

@@ -3,6 +3,8 @@
 //! A language model's table is its largest parameter. burn makes a table of zeros for the few rows that a batch looked
 //! up and then adds it to the gradient that a tied output layer left: three passes over all of it.
 
+#[cfg(feature = "cube")]
+mod cube;
 #[cfg(feature = "flex")]
 mod host;
 mod reference;
@@ -70,7 +72,7 @@ pub(crate) trait EmbeddingOp: Backend {
     }
 
     /// Adds the rows of `grad` (`[N, width]`) to the rows `ids` of `table`.
-    #[fusion(default)]
+    #[fusion(dtype = table, shape = table)]
     fn add_rows(table: FloatTensor<Self>, ids: IntTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
         reference::add_rows::<Self>(table, ids, grad)
     }
@@ -83,8 +85,6 @@ pub(crate) trait EmbeddingOp: Backend {
 
 #[cfg(feature = "ndarray")]
 impl EmbeddingOp for burn::backend::NdArray {}
-#[cfg(feature = "cube")]
-impl EmbeddingOp for crate::CubeBackend {}
 
 impl<B: EmbeddingOp, C: CheckpointStrategy> EmbeddingOp for Autodiff<B, C> {
     fn embedding_op(table: FloatTensor<Self>, ids: IntTensor<Self>, tied: bool) -> FloatTensor<Self> {

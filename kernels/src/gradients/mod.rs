@@ -1,5 +1,7 @@
 //! Norm and sum of all gradients of a model, each one pass over memory in one parallel region on the CPU.
 
+#[cfg(feature = "cube")]
+mod cube;
 #[cfg(feature = "flex")]
 mod host;
 mod reference;
@@ -23,6 +25,10 @@ pub fn norm(grads: Vec<Tensor<2>>) -> Option<Tensor<1>> {
         }
         #[cfg(feature = "tch")]
         if let Some(norm) = host::norm::<burn::backend::LibTorch>(&grads) {
+            return Some(norm);
+        }
+        #[cfg(feature = "cube")]
+        if let Some(norm) = cube::norm(&grads) {
             return Some(norm);
         }
         reference::norm(grads)

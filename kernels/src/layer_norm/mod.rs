@@ -3,6 +3,8 @@
 //! burn composes it from some ten operations, each of which keeps its input for the backward; this keeps the input,
 //! and a mean and a reciprocal deviation a row.
 
+#[cfg(feature = "cube")]
+mod cube;
 #[cfg(feature = "flex")]
 mod host;
 mod reference;
@@ -74,7 +76,7 @@ pub(crate) trait LayerNorm: Backend {
         reference::forward::<Self>(x, gamma, beta, eps)
     }
 
-    #[fusion(default)]
+    #[fusion(meta = cube::backward_spec)]
     fn layer_norm_backward(
         x: FloatTensor<Self>,
         gamma: FloatTensor<Self>,
@@ -88,8 +90,6 @@ pub(crate) trait LayerNorm: Backend {
 
 #[cfg(feature = "ndarray")]
 impl LayerNorm for burn::backend::NdArray {}
-#[cfg(feature = "cube")]
-impl LayerNorm for crate::CubeBackend {}
 
 impl<B: LayerNorm, C: CheckpointStrategy> LayerNorm for Autodiff<B, C> {
     fn layer_norm(

@@ -4,6 +4,8 @@
 //! they exist for one chunk of rows only; the forward turns a chunk into its gradient at once and takes it through the
 //! layer, so that what is kept for the backward has the sizes of `x` and of the weight (Hsu et al. 2024, section 3.2).
 
+#[cfg(feature = "cube")]
+mod cube;
 #[cfg(feature = "flex")]
 mod host;
 mod reference;
@@ -79,7 +81,7 @@ pub(crate) type Trained<B> = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>);
     Fusion: cfg(feature = "cube")
 )]
 pub(crate) trait LinearCrossEntropy: Backend + CrossEntropy {
-    #[fusion(default)]
+    #[fusion(meta = cube::loss_spec)]
     fn linear_cross_entropy(
         x: FloatTensor<Self>,
         table: FloatTensor<Self>,
@@ -89,7 +91,7 @@ pub(crate) trait LinearCrossEntropy: Backend + CrossEntropy {
         reference::loss::<Self>(x, table, targets, form)
     }
 
-    #[fusion(default)]
+    #[fusion(meta = cube::trained_spec)]
     fn linear_cross_entropy_trained(
         x: FloatTensor<Self>,
         table: FloatTensor<Self>,
@@ -108,8 +110,6 @@ pub(crate) trait LinearCrossEntropy: Backend + CrossEntropy {
 
 #[cfg(feature = "ndarray")]
 impl LinearCrossEntropy for burn::backend::NdArray {}
-#[cfg(feature = "cube")]
-impl LinearCrossEntropy for crate::CubeBackend {}
 
 impl<B: LinearCrossEntropy, C: CheckpointStrategy> LinearCrossEntropy for Autodiff<B, C> {
     fn linear_cross_entropy(
