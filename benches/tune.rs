@@ -83,10 +83,13 @@ fn main() {
 }
 
 fn functions(optuna: bool) {
-    println!("median distance to the least value over {SEEDS} seeds, and in how many of them TPE was nearer than random");
+    println!(
+        "median distance to the least value over {SEEDS} seeds, and in how many of them TPE was nearer than random"
+    );
     for function in &FUNCTIONS {
         for trials in TRIALS {
-            let all = |sampler| -> Vec<f64> { (0..SEEDS).map(|seed| search(function, sampler, trials, seed)).collect() };
+            let all =
+                |sampler| -> Vec<f64> { (0..SEEDS).map(|seed| search(function, sampler, trials, seed)).collect() };
             let (tpe, random) = (all(SamplerKind::Tpe), all(SamplerKind::Random));
             let peer = if optuna { optuna_on(function, trials) } else { Vec::new() };
             report(&format!("{} {trials} trials", function.name), &tpe, &random, &peer);

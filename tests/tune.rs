@@ -240,6 +240,26 @@ fn a_refused_or_crashed_trial_is_recorded_and_the_search_goes_on() {
 }
 
 #[test]
+fn a_trial_that_the_system_kills_takes_nothing_along() {
+    let bench = bench(SPACE);
+    let mut command = bench.command(&["tune", "t.toml", "--trials", "2", "--json", "--quiet"]);
+    let said = common::Said::from(command.env("KILN_KILL_AFTER_STEP", "5").output().unwrap());
+    assert_eq!(said.code, 1, "{}", said.err);
+    assert!(
+        said.err.contains("error: no trial has a value: killed by signal 9: the machine ran out of memory"),
+        "{}",
+        said.err
+    );
+    let result = bench.json(&["tune", "t.toml", "--trials", "3"]);
+    let state = |number: u64| {
+        let trials = result["trials"].as_array().unwrap();
+        trials.iter().find(|trial| trial["trial"] == number).unwrap()["state"].clone()
+    };
+    assert_eq!([1, 2, 3].map(state), ["failed", "failed", "complete"], "{result}");
+    assert_eq!(result["best"]["trial"], 3);
+}
+
+#[test]
 fn several_objectives_give_a_front() {
     let space = "[tune]\nmetrics = [\"log_loss\", \"parameters\"]\nsampler = \"grid\"\n[tune.space]\n\
                  \"model.hidden\" = { choice = [[2], [16], [16, 16]] }\n";
@@ -257,16 +277,34 @@ fn several_objectives_give_a_front() {
 fn what_cannot_be_searched_is_refused_with_its_place() {
     let head = "[tune.space]\n";
     for (space, says) in [
-        ("\"optim.lrr\" = { log = [1e-4, 1e-1] }", &["unknown key `optim.lrr`", "^^^^^^^^^^^ did you mean `optim.lr`?"][..]),
-        ("optim.lr = { log = [1e-4, 1e-1] }", &["is taken apart at its dot", "put the key in quotes: `\"optim.lr\" = ...`"]),
+        (
+            "\"optim.lrr\" = { log = [1e-4, 1e-1] }",
+            &["unknown key `optim.lrr`", "^^^^^^^^^^^ did you mean `optim.lr`?"][..],
+        ),
+        (
+            "optim.lr = { log = [1e-4, 1e-1] }",
+            &["is taken apart at its dot", "put the key in quotes: `\"optim.lr\" = ...`"],
+        ),
         ("\"optim.lr\" = { log = [1e-1, 1e-4] }", &["goes from 0.1 to 0.0001", "the lower one first"]),
         ("\"optim.lr\" = { lgo = [1e-4, 1e-1] }", &["unknown key `lgo`", "did you mean `log`?"]),
         ("\"optim.lr\" = {}", &["must have exactly one of `uniform`, `log`, `int` and `choice`"]),
-        ("\"train.batch\" = { uniform = [1.5, 2.5] }", &["`train.batch` cannot be 1.5", "must be a non-negative integer"]),
-        ("\"model.hidden\" = { choice = [[8], \"8\"] }", &["`model.hidden` cannot be \"8\"", "must be a list, found a string"]),
-        ("\"model.depth\" = { int = [1, 2] }", &["`model.depth` cannot be 1", "unknown key `depth` in [model] of kind \"mlp\""]),
+        (
+            "\"train.batch\" = { uniform = [1.5, 2.5] }",
+            &["`train.batch` cannot be 1.5", "must be a non-negative integer"],
+        ),
+        (
+            "\"model.hidden\" = { choice = [[8], \"8\"] }",
+            &["`model.hidden` cannot be \"8\"", "must be a list, found a string"],
+        ),
+        (
+            "\"model.depth\" = { int = [1, 2] }",
+            &["`model.depth` cannot be 1", "unknown key `depth` in [model] of kind \"mlp\""],
+        ),
         ("\"run.name\" = { choice = [\"a\"] }", &["`run.name` cannot be searched"]),
-        ("\"optim.kind\" = { choice = [\"adam\"] }", &["`optim.kind` cannot be \"adam\"", "unknown `optim.kind` `adam`"]),
+        (
+            "\"optim.kind\" = { choice = [\"adam\"] }",
+            &["`optim.kind` cannot be \"adam\"", "unknown `optim.kind` `adam`"],
+        ),
         ("\"optim.lr\" = { log = [1e-4, 1e-1], when = { \"optim.kind\" = \"sgd\" } }", &["depends on `optim.kind`"]),
     ] {
         let bench = bench(&format!("{head}{space}\n"));
