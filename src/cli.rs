@@ -91,6 +91,26 @@ pub enum Verb {
         #[command(flatten)]
         config: ConfigArgs,
     },
+    /// Search the best values of a config's keys; joins or goes on with a search that there is.
+    #[command(after_help = "Example:\n  kiln tune configs/winequality-tune.toml --workers 2 --budget 10m")]
+    Tune {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Trials at once, each in a process of its own with its share of the cores.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+        workers: u16,
+        /// Begin afresh: set the search's old folder aside as NAME.old-N.
+        #[arg(long)]
+        fresh: bool,
+        #[command(flatten)]
+        over: TuneArgs,
+    },
+    /// One trial of a search; `kiln tune` starts it.
+    #[command(hide = true)]
+    Trial {
+        /// The trial's folder.
+        dir: PathBuf,
+    },
     /// List devices: compiled in, present, and why one is not usable.
     #[command(after_help = "Example:\n  kiln devices --json")]
     Devices,
@@ -217,6 +237,17 @@ pub struct OverArgs {
     pub device: Option<String>,
 }
 
+/// Overrides of `[tune]`.
+#[derive(Debug, Args)]
+pub struct TuneArgs {
+    /// Trials in all; the same as `--set tune.trials=...`.
+    #[arg(long)]
+    pub trials: Option<u64>,
+    /// Stop, saved, after this long (`30m`); the same as `--set tune.budget=...`.
+    #[arg(long)]
+    pub budget: Option<String>,
+}
+
 /// A run and what is laid over its plan.
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -273,6 +304,14 @@ impl ConfigArgs {
     /// The resolved plan.
     pub fn plan(&self) -> Result<Plan> {
         Plan::load(&self.path, &self.over.overrides())
+    }
+
+    /// The resolved plan, with `[tune]` overridden.
+    pub fn tuned(&self, over: &TuneArgs) -> Result<Plan> {
+        let trials = over.trials.map(|trials| format!("tune.trials={trials}"));
+        let budget = over.budget.as_ref().map(|budget| format!("tune.budget={budget}"));
+        let overrides: Vec<String> = self.over.overrides().into_iter().chain(trials).chain(budget).collect();
+        Plan::load(&self.path, &overrides)
     }
 }
 

@@ -16,3 +16,4 @@ pub mod optim;
 pub mod task;
 pub mod track;
 pub mod train;
+pub mod tune;

@@ -39,6 +39,10 @@ fn run(verb: Verb, console: &Console) -> Result<()> {
         Verb::Data(DataVerb::Fetch { what }) => commands::data_fetch(what.as_deref(), console),
         Verb::Data(DataVerb::Show { config, rows }) => commands::data_show(config.plan()?, rows, console),
         Verb::Check { config } => commands::check(config.plan()?, console),
+        Verb::Tune { config, workers, fresh, over } => {
+            commands::tune(config.tuned(&over)?, workers.into(), fresh, console)
+        }
+        Verb::Trial { dir } => commands::trial(&dir, console),
         Verb::Devices => commands::devices(console),
         Verb::Models { kind } => commands::models(kind.as_deref(), console),
         Verb::Runs { verb: None | Some(RunsVerb::List), dir } => commands::runs_list(&dir, console),

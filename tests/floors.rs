@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-const FLOORS: [(&str, usize); 17] = [
+const FLOORS: [(&str, usize); 18] = [
     ("error", 1),
     ("device", 1),
     ("track", 1),
@@ -17,6 +17,7 @@ const FLOORS: [(&str, usize); 17] = [
     ("config", 5),
     ("eval", 6),
     ("train", 7),
+    ("tune", 8),
     ("commands", 9),
     ("cli", 10),
     ("main", 10),

@@ -24,7 +24,7 @@ pub use folder::{Entry, best, folder_name, latest, latest_good, list, mark_best,
 pub use lock::RunLock;
 pub use manifest::{FileEntry, Manifest, verify};
 pub use summary::{Summary, TensorSummary, summary};
-pub use write::save;
+pub use write::{alive, save};
 
 const WEIGHTS: &str = "weights.safetensors";
 const OPTIM: &str = "optim.safetensors";

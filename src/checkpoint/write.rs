@@ -109,8 +109,8 @@ impl<W: Write> Write for Hashed<W> {
     }
 }
 
-/// Whether a process of this id runs; an id that was given out again counts as running.
-pub(super) fn alive(pid: u32) -> bool {
+/// Whether another process of this id runs here; an id that was given out again counts as running.
+pub fn alive(pid: u32) -> bool {
     use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
     let pid = Pid::from_u32(pid);
     pid.as_u32() != process::id()

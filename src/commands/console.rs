@@ -30,6 +30,11 @@ impl Console {
         self.json
     }
 
+    /// Whether to say anything but errors.
+    pub fn is_normal(&self) -> bool {
+        self.verbosity > Verbosity::Quiet
+    }
+
     /// Whether to say more than usual.
     pub fn is_verbose(&self) -> bool {
         self.verbosity >= Verbosity::Verbose

@@ -16,6 +16,9 @@ mod profile;
 mod runs;
 mod train;
 mod trained;
+mod trial;
+mod tune;
+mod tuned;
 mod verify_resume;
 
 pub use bench::bench;
@@ -33,4 +36,6 @@ pub use profile::profile;
 pub use runs::{runs_list, runs_show};
 pub use train::{resume, train};
 pub use trained::Trained;
+pub use trial::trial;
+pub use tune::tune;
 pub use verify_resume::verify_resume;

@@ -159,37 +159,27 @@ fn conclude(dir: &RunDir, ending: &Ending, outcome: &Outcome, progress: &Progres
 
 /// A run of the same name goes on only under the same plan.
 fn same_plan(plan: &Plan, dir: &RunDir) -> Result<()> {
-    let old = dir.load_plan(&[])?;
-    let neutral = |plan: &Plan| {
-        let mut plan = plan.clone();
-        // Where the run lies and what computes it does not change what it learns.
-        plan.run.dir = Default::default();
-        plan.train.device = String::new();
-        plan.train.max_time = String::new();
-        plan.data.workers = 1;
-        plan.data.cache = None;
-        plan
-    };
-    let (old, new) = (neutral(&old).to_toml()?, neutral(plan).to_toml()?);
-    if old == new {
-        return Ok(());
-    }
-    let changed = old.lines().zip(new.lines()).find(|(a, b)| a != b);
-    let changed = changed.map(|(a, b)| format!(": `{a}` there, `{b}` here")).unwrap_or_default();
+    let Some(changed) = Plan::difference(&dir.load_plan(&[])?, plan)? else { return Ok(()) };
     let name = &plan.run.name;
     Err(Error::input(format!("run `{name}` exists in {} with another config{changed}", dir.path().display()))
         .next("go on with `kiln resume`, begin again with --fresh, or keep both with --set run.name=NAME"))
 }
 
+/// Renames the run's folder to NAME.old-N.
 fn set_aside(dir: &RunDir, console: &Console) -> Result<()> {
     if !dir.path().exists() {
         return Ok(());
     }
     let _lock = checkpoint::RunLock::acquire(dir.path())?;
+    move_aside(dir, "run", console)
+}
+
+/// Renames a folder to NAME.old-N.
+pub(super) fn move_aside(dir: &RunDir, what: &str, console: &Console) -> Result<()> {
     let old = (1..).map(|n| dir.path().with_file_name(format!("{}.old-{n}", dir.name()))).find(|p| !p.exists());
     if let Some(old) = old {
         std::fs::rename(dir.path(), &old).io("set aside", dir.path())?;
-        console.say(&format!("the old run is now {}", old.display()));
+        console.say(&format!("the old {what} is now {}", old.display()));
     }
     Ok(())
 }

@@ -45,6 +45,11 @@ impl Fault {
         self
     }
 
+    /// What is wrong, in one line.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     fn render(&self, texts: &[Text]) -> String {
         let mut group = Group::with_level(Level::ERROR);
         for (index, text) in texts.iter().enumerate() {

@@ -11,7 +11,9 @@ mod set;
 mod shape;
 mod suggest;
 mod tree;
+mod tune;
 
 pub use plan::Plan;
 pub use schema::{keys, schema};
 pub use sections::{CheckpointConfig, EvalConfig, GuardConfig, OnFault, Precision, RunConfig, TrainConfig};
+pub use tune::{Dimension, Direction, Domain, PrunerKind, Range, SamplerKind, TuneConfig};

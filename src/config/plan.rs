@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CheckpointConfig, EvalConfig, GuardConfig, RunConfig, TrainConfig,
+    CheckpointConfig, EvalConfig, GuardConfig, RunConfig, TrainConfig, TuneConfig,
     fault::{self, Fault, Text},
     read, rules, set, shape,
     tree::{self, Node},
@@ -45,12 +45,18 @@ pub struct Plan {
     /// What is kept.
     #[serde(default)]
     pub checkpoint: CheckpointConfig,
+    /// What `kiln tune` searches, and how.
+    #[serde(default, skip_serializing_if = "TuneConfig::is_default")]
+    pub tune: TuneConfig,
     /// The folder of the config file, absolute; relative paths of `[data]` started there and are absolute by now.
     #[serde(skip)]
     pub base: PathBuf,
     /// The file as typed.
     #[serde(skip)]
     pub typed: String,
+    /// What was laid over the file.
+    #[serde(skip)]
+    pub overrides: Vec<String>,
 }
 
 impl Plan {
@@ -84,7 +90,17 @@ impl Plan {
         let base = if base.as_os_str().is_empty() { Path::new(".") } else { base };
         plan.resolve_paths(&absolute(base).io("find", base)?);
         plan.typed = text.to_string();
+        plan.overrides = overrides.to_vec();
         Ok(plan)
+    }
+
+    /// The same file under further overrides.
+    ///
+    /// # Errors
+    /// As [`Plan::load`].
+    pub fn with(&self, more: &[String]) -> Result<Self> {
+        let name = format!("{}.toml", self.run.name);
+        Self::parse(&self.typed, &name, &self.base, &[self.overrides.as_slice(), more].concat())
     }
 
     /// The resolved plan as TOML, which parses to an equal plan wherever it lies.
@@ -98,6 +114,31 @@ impl Plan {
     /// blake3 of [`Plan::to_toml`], in hex.
     pub fn hash(&self) -> Result<String> {
         Ok(blake3::hash(self.to_toml()?.as_bytes()).to_hex().to_string())
+    }
+
+    /// The first line in which two plans would not learn the same, as `there` and `here` say it; where a run lies, what
+    /// computes it and what searches over it do not count.
+    ///
+    /// # Errors
+    /// As [`Plan::to_toml`].
+    pub fn difference(there: &Self, here: &Self) -> Result<Option<String>> {
+        let (there, here) = (there.neutral().to_toml()?, here.neutral().to_toml()?);
+        if there == here {
+            return Ok(None);
+        }
+        let changed = there.lines().zip(here.lines()).find(|(a, b)| a != b);
+        Ok(Some(changed.map(|(a, b)| format!(": `{a}` there, `{b}` here")).unwrap_or_default()))
+    }
+
+    fn neutral(&self) -> Self {
+        let mut plan = self.clone();
+        plan.run.dir = Default::default();
+        plan.train.device = String::new();
+        plan.train.max_time = String::new();
+        plan.data.workers = 1;
+        plan.data.cache = None;
+        plan.tune = TuneConfig::default();
+        plan
     }
 
     /// Optimizer updates in all: `train.steps`, or as many as `train.epochs` passes over `train_rows` rows take,
@@ -135,6 +176,14 @@ impl Plan {
     /// As [`Plan::max_seconds`].
     pub fn space_seconds(&self) -> Result<Option<f64>> {
         seconds("checkpoint.wait_for_space", &self.checkpoint.wait_for_space)
+    }
+
+    /// `tune.budget` in seconds; `None` means no limit.
+    ///
+    /// # Errors
+    /// As [`Plan::max_seconds`].
+    pub fn budget_seconds(&self) -> Result<Option<f64>> {
+        seconds("tune.budget", &self.tune.budget)
     }
 
     fn name_after(&mut self, file: &str) {

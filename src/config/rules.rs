@@ -22,6 +22,7 @@ pub(super) fn check(plan: &Plan, root: &Node) -> Vec<Fault> {
     rules.data(plan);
     rules.task(plan);
     rules.model(plan);
+    rules.tune(plan);
     rules.faults
 }
 
@@ -143,7 +144,11 @@ impl Rules<'_> {
             }
             _ => {}
         }
-        let lengths = [("train.max_time", &train.max_time), ("checkpoint.wait_for_space", &checkpoint.wait_for_space)];
+        let lengths = [
+            ("train.max_time", &train.max_time),
+            ("checkpoint.wait_for_space", &checkpoint.wait_for_space),
+            ("tune.budget", &plan.tune.budget),
+        ];
         for (key, text) in lengths {
             if !text.trim().is_empty() && duration(text.trim()).is_none() {
                 let message = format!("`{key}` is not a length of time: `{text}`");
@@ -324,6 +329,8 @@ fn kind(model: &ModelConfig) -> &'static str {
         ModelConfig::Vit(_) => "vit",
     }
 }
+
+mod tune;
 
 #[cfg(test)]
 mod tests;

@@ -71,7 +71,7 @@ fn known(path: &str, parts: &[(String, Place)]) -> Result<(), Fault> {
 }
 
 /// A slip within the section, a key of another section, or a slip anywhere.
-fn meant<'a>(path: &str, keys: &'a [String]) -> Option<&'a str> {
+pub(super) fn meant<'a>(path: &str, keys: &'a [String]) -> Option<&'a str> {
     let (section, leaf) = path.rsplit_once('.').unwrap_or(("", path));
     let parts = |key: &str| key.split('.').count();
     let siblings = || keys.iter().filter_map(|key| Some((key.strip_prefix(section)?.strip_prefix('.')?, key.as_str())));
@@ -82,7 +82,7 @@ fn meant<'a>(path: &str, keys: &'a [String]) -> Option<&'a str> {
     sibling.or_else(like).or_else(elsewhere)
 }
 
-fn is_table(path: &str) -> bool {
+pub(super) fn is_table(path: &str) -> bool {
     let found = path.split('.').try_fold(schema::shared(), |schema, key| schema::child(schema, key));
     found.is_some_and(|schema| schema.get("properties").is_some() || !schema::choices(schema).is_empty())
 }

@@ -45,12 +45,31 @@ impl Walk {
         for (key, child) in node.entries() {
             match schema.get("properties").and_then(|properties| properties.get(key)) {
                 Some(property) => self.node(&join(path, key), child, property),
-                None => self.unknown_key(path, key, child, schema, note),
+                None => match schema.get("additionalProperties") {
+                    Some(Schema::Bool(true)) => {}
+                    Some(each @ Schema::Object(_)) => self.named(path, key, child, each),
+                    _ => self.unknown_key(path, key, child, schema, note),
+                },
             }
         }
         let required = schema.get("required").and_then(Schema::as_array).into_iter().flatten();
         for key in required.filter_map(Schema::as_str).filter(|key| node.get(key).is_none()) {
             self.missing(path, key, node, schema);
+        }
+    }
+
+    /// An entry of a table whose keys are free: dotted keys of the config.
+    fn named(&mut self, path: &str, key: &str, node: &Node, each: &Schema) {
+        let nested = |(inner, child): &(String, Node)| {
+            matches!(child.data, Data::Table(_)) && properties(each).all(|(name, _)| name != inner)
+        };
+        match node.entries().iter().find(|entry| nested(entry)) {
+            Some((inner, _)) => {
+                let message = format!("`{key}.{inner}` in [{path}] is taken apart at its dot");
+                let next = format!("put the key in quotes: `\"{key}.{inner}\" = ...`");
+                self.faults.push(Fault::new(message, next).mark(&node.key, ""));
+            }
+            None => self.node(&format!("{path}.\"{key}\""), node, each),
         }
     }
 

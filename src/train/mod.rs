@@ -14,7 +14,7 @@ use std::time::Instant;
 pub use guard::{Guard, Verdict};
 pub use interrupt::Interrupt;
 pub use progress::{Progress, Timing, Verbosity, human_bytes, human_count, human_seconds};
-pub use run::{KILL_AFTER, Run};
+pub use run::{KILL_AFTER, Run, Watch};
 pub use setup::Setup;
 pub use step::{StepReport, accumulate};
 pub use store::{RunDir, choose_checkpoint, find_run, list_runs};
@@ -39,6 +39,8 @@ pub enum Reason {
     MaxTime,
     /// SIGINT or SIGTERM.
     Interrupted,
+    /// A search sees no hope in it (`tune.pruner`).
+    Pruned,
 }
 
 impl std::fmt::Display for Reason {
@@ -48,6 +50,7 @@ impl std::fmt::Display for Reason {
             Self::EarlyStop => "stopped early",
             Self::MaxTime => "out of time",
             Self::Interrupted => "interrupted",
+            Self::Pruned => "pruned",
         })
     }
 }
@@ -115,6 +118,9 @@ fn steps(mut run: Run, stop: &Interrupt, progress: &mut Progress) -> Result<Outc
             let batches = run.setup.plan.eval.batches;
             let report = watch(&mut run, progress, batches)?;
             run.judge_best(report.loss(), progress)?;
+            if run.hopeless(&report)? {
+                break Reason::Pruned;
+            }
         }
         if run.save_due() {
             run.save(progress)?;

@@ -23,6 +23,9 @@ use crate::{
 /// The environment variable by which `kiln verify-resume` has a run die after a step, as a lost machine would.
 pub const KILL_AFTER: &str = "KILN_KILL_AFTER_STEP";
 
+/// Told of every evaluation while a run trains, with the step and the steps in all; says whether to stop the run.
+pub type Watch = Box<dyn FnMut(u64, u64, &Report) -> Result<bool> + Send>;
+
 /// A run in progress.
 pub struct Run {
     /// The plan, the device, the data and the task.
@@ -45,6 +48,7 @@ pub struct Run {
     saved: Option<u64>,
     kill_after: Option<u64>,
     stop: Interrupt,
+    watch: Option<Watch>,
     _lock: RunLock,
 }
 
@@ -81,6 +85,7 @@ impl Run {
             guard: Guard::default(),
             saved: None,
             stop: Interrupt::default(),
+            watch: None,
             kill_after: std::env::var(KILL_AFTER).ok().and_then(|step| step.parse().ok()),
             state,
             dir,
@@ -137,6 +142,16 @@ impl Run {
     /// A pause gives way to this.
     pub fn listen_to(&mut self, stop: &Interrupt) {
         self.stop = stop.clone();
+    }
+
+    /// Asks `watch` after every evaluation whether the run is worth going on with.
+    pub fn watched_by(&mut self, watch: Watch) {
+        self.watch = Some(watch);
+    }
+
+    pub(super) fn hopeless(&mut self, report: &Report) -> Result<bool> {
+        let (step, steps) = (self.state.step, self.steps);
+        self.watch.as_mut().map_or(Ok(false), |watch| watch(step, steps, report))
     }
 
     /// Seeds the device's generator from (seed, step).

@@ -23,6 +23,7 @@ fn every_help_has_an_example() {
         "data fetch",
         "data show",
         "check",
+        "tune",
         "devices",
         "models",
         "runs",
