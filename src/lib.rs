@@ -2,6 +2,7 @@
 //!
 //! Modules are floors; imports run strictly downward (`tests/floors.rs` enforces it).
 
+pub mod baseline;
 pub mod checkpoint;
 pub mod commands;
 pub mod config;

@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-const FLOORS: [(&str, usize); 17] = [
+const FLOORS: [(&str, usize); 18] = [
     ("error", 1),
     ("device", 1),
     ("track", 1),
@@ -13,6 +13,7 @@ const FLOORS: [(&str, usize); 17] = [
     ("data", 3),
     ("optim", 3),
     ("task", 4),
+    ("baseline", 4),
     ("checkpoint", 4),
     ("config", 5),
     ("eval", 6),

@@ -12,6 +12,7 @@ use super::{
     tree::{self, Node},
 };
 use crate::{
+    baseline::BaselineConfig,
     data::{DataConfig, Source, TokenizerKind},
     error::{Error, IoContext, Result},
     model::ModelConfig,
@@ -42,6 +43,9 @@ pub struct Plan {
     /// Watching the validation split.
     #[serde(default)]
     pub eval: EvalConfig,
+    /// Classic models that the network has to beat.
+    #[serde(default)]
+    pub baseline: BaselineConfig,
     /// What is kept.
     #[serde(default)]
     pub checkpoint: CheckpointConfig,

@@ -19,6 +19,7 @@ pub(super) fn check(plan: &Plan, root: &Node) -> Vec<Fault> {
     rules.ranges(plan);
     rules.train(plan);
     rules.schedule(plan);
+    rules.eval(plan);
     rules.data(plan);
     rules.task(plan);
     rules.model(plan);
@@ -192,6 +193,34 @@ impl Rules<'_> {
                 schedule.floor, plan.optim.lr
             );
             self.broken(message, &["optim.schedule.floor", "optim.lr"], "lower `floor`, or raise `lr`");
+        }
+    }
+
+    fn eval(&mut self, plan: &Plan) {
+        let Plan { eval, baseline, data, .. } = plan;
+        if !(eval.level > 0.0 && eval.level < 1.0) {
+            let message = format!("`eval.level` must be between 0 and 1, found {}", eval.level);
+            self.broken(message, &["eval.level"], "give a confidence such as 0.95");
+        }
+        self.at_most(&[("eval.resamples", eval.resamples, 1_000_000)]);
+        if baseline.rows < 2 {
+            let message = format!("`baseline.rows` must be at least 2, found {}", baseline.rows);
+            self.broken(message, &["baseline.rows"], "give some thousands, or set `baseline.on` to `never`");
+        }
+        let Some(figure) = eval.figure else { return };
+        let fits = match data.task {
+            TaskKind::LanguageModel => false,
+            TaskKind::Classification => figure.of_classes(),
+            TaskKind::Regression => !figure.of_classes(),
+        };
+        if !fits {
+            let message = format!("`eval.figure` = {} is none of `data.task` = {}", word(&figure), word(&data.task));
+            let next = match data.task {
+                TaskKind::LanguageModel => "remove `figure`",
+                TaskKind::Classification => "use accuracy, auroc, average_precision, f1_macro or log_loss",
+                TaskKind::Regression => "use rmse, mae or r2",
+            };
+            self.broken(message, &["eval.figure", "data.task"], next);
         }
     }
 
