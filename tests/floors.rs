@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-const FLOORS: [(&str, usize); 18] = [
+const FLOORS: [(&str, usize); 21] = [
     ("error", 1),
     ("device", 1),
     ("track", 1),
@@ -18,10 +18,13 @@ const FLOORS: [(&str, usize); 18] = [
     ("config", 5),
     ("eval", 6),
     ("train", 7),
-    ("commands", 9),
-    ("cli", 10),
-    ("main", 10),
-    ("lib", 11),
+    ("judge", 8),
+    ("cv", 9),
+    ("report", 9),
+    ("commands", 11),
+    ("cli", 12),
+    ("main", 12),
+    ("lib", 13),
 ];
 
 fn floor(module: &str) -> usize {

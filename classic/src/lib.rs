@@ -1,7 +1,7 @@
 //! Classic models on rows of numbers: linear, tree, forest, boosted trees, nearest neighbours.
 //!
-//! Libraries fit them (smartcore, and perpetual for boosting); what they found is kept in kiln's own form, which is
-//! checked when it is read back and which predicts without the libraries. A crate of its own, so that the libraries'
+//! smartcore fits them (boosting is kiln's own loop around its trees); what it found is kept in kiln's own form, which is
+//! checked when it is read back and which predicts without the library. A crate of its own, so that the library's
 //! generic loops are compiled with full optimisation and once.
 
 mod boost;
@@ -41,7 +41,7 @@ pub enum Kind {
     Tree,
     /// A random forest of 100 trees (Breiman 2001).
     Forest,
-    /// Gradient-boosted trees that choose their own size (perpetual).
+    /// Gradient-boosted trees (Friedman 2001), as many as held-out training rows ask for.
     Boosted,
     /// The 10 nearest neighbours on standardised columns.
     Knn,

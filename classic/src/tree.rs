@@ -87,9 +87,19 @@ impl Tree {
         self.width
     }
 
+    /// How many leaves there are.
+    pub(crate) fn leaves(&self) -> usize {
+        self.values.len() / self.width.max(1)
+    }
+
+    /// What every leaf says from now on, in their order.
+    pub(crate) fn set_leaves(&mut self, values: Vec<f32>) {
+        (self.values, self.width) = (values, 1);
+    }
+
     /// Every leaf says how the classes of the rows that come to it are shared out.
     pub(crate) fn count_classes(&mut self, rows: Rows<'_>, ids: &[u32], classes: usize) {
-        let leaves = self.left.iter().filter(|&&left| left == 0).count();
+        let leaves = self.leaves();
         let mut counts = vec![0.0f32; leaves * classes];
         for (row, &id) in rows.iter().zip(ids) {
             counts[self.leaf(row) * classes + id as usize] += 1.0;

@@ -131,7 +131,7 @@ fn in_chunks(seed: u64, grow: impl Fn(u64) -> Result<Placed, Fault> + Sync) -> R
     Ok(grown)
 }
 
-fn matrix(rows: Rows<'_>) -> Result<DenseMatrix<f64>, Fault> {
+pub(crate) fn matrix(rows: Rows<'_>) -> Result<DenseMatrix<f64>, Fault> {
     let values = rows.values.iter().map(|&v| f64::from(v)).collect();
     DenseMatrix::new(rows.len(), rows.columns, values, false).map_err(fault)
 }
@@ -159,7 +159,7 @@ struct Stored {
 }
 
 /// The trees of a fitted model: its fields are private, what it stores is not.
-fn read(fitted: &impl Serialize) -> Result<Vec<Tree>, Fault> {
+pub(crate) fn read(fitted: &impl Serialize) -> Result<Vec<Tree>, Fault> {
     let mut found = Vec::new();
     collect(serde_json::to_value(fitted).map_err(fault)?, &mut found)?;
     if found.is_empty() { Err(Fault("the library gave no tree".into())) } else { Ok(found) }

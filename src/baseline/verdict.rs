@@ -6,7 +6,7 @@ use super::{BaselineKind, Gate, predictions_of};
 use crate::{
     data::{Dataset, Split},
     error::Result,
-    metric::{Counted, Estimate, Headline, Predictions, Resampling, difference, estimates},
+    metric::{Counted, Estimate, Headline, Paired, Predictions, Resampling, paired},
 };
 
 /// What the comparison comes to.
@@ -65,8 +65,7 @@ pub fn compare(
     let how = how.bounded(rows);
     let (ours, theirs) = (Counted::new(network), Counted::new(&theirs));
     let figure = gate.figure;
-    let of = |counted: &Counted| estimates(counted, rows, how).remove(figure.name());
-    let (Some(a), Some(b), Some(gap)) = (of(&ours), of(&theirs), difference(&ours, &theirs, figure, rows, how)) else {
+    let Some(Paired { ours: a, theirs: b, difference: gap }) = paired(&ours, &theirs, figure, rows, how) else {
         return Ok(None);
     };
     let outcome = outcome(&gap, figure);

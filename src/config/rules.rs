@@ -7,7 +7,7 @@ use super::{
     tree::{Data, Node},
 };
 use crate::{
-    data::{Format, Source, TaskKind, TokenizerKind},
+    data::{Fold, FoldBy, Format, Source, TaskKind, TokenizerKind},
     model::{ModelConfig, PositionKind},
     optim::ScheduleKind,
 };
@@ -233,6 +233,9 @@ impl Rules<'_> {
             );
             self.broken(message, &["data.holdout.validation", "data.holdout.test"], "let them sum to less than 1");
         }
+        if let Some(fold) = &data.fold {
+            self.fold(fold, data.task);
+        }
         if let TokenizerKind::Bpe(size) = data.tokenizer
             && !(257..=1_000_000).contains(&size)
         {
@@ -256,6 +259,27 @@ impl Rules<'_> {
                 let message = "`data.sha256` checks a download, but `data.source` is no `url`";
                 self.broken(message, &["data.sha256", "data.source"], "remove `sha256`, or give a `url`");
             }
+        }
+    }
+
+    fn fold(&mut self, fold: &Fold, task: TaskKind) {
+        if !(2..=1000).contains(&fold.of) || fold.index >= fold.of {
+            let message = format!("`data.fold` is number {} of {}", fold.index, fold.of);
+            let next = "let `of` be in 2..=1000 and `index` below it, counted from 0";
+            self.broken(message, &["data.fold.index", "data.fold.of"], next);
+        }
+        let by_column = matches!(fold.by, FoldBy::Grouped | FoldBy::Time);
+        if by_column == fold.column.is_empty() {
+            let (message, next) = match by_column {
+                true => ("needs a `column`", "name a feature column"),
+                false => ("has no use for a `column`", "remove `column`, or set `by` to `grouped` or `time`"),
+            };
+            let keys = ["data.fold.by", "data.fold.column"];
+            self.broken(format!("`data.fold.by` = {} {message}", word(&fold.by)), &keys, next);
+        }
+        if task == TaskKind::LanguageModel {
+            let message = "`data.fold` shares out rows, but `data.task` = \"language-model\" has none";
+            self.broken(message, &["data.fold", "data.task"], "remove `fold`");
         }
     }
 

@@ -106,8 +106,8 @@ pub struct Assessment {
     pub calibrated: Option<Calibration>,
     /// Log loss after temperature scaling.
     pub calibrated_log_loss: Option<f64>,
-    /// What was learned on the validation rows.
-    pub adjusted: Adjusted,
+    /// What was learned on the validation rows, where there are any.
+    pub adjusted: Option<Adjusted>,
     /// The cut that was asked for.
     pub threshold: Option<Cutting>,
     /// Errors by target column.
@@ -117,21 +117,23 @@ pub struct Assessment {
 /// Shares at which residuals are told.
 const SHARES: [f64; 7] = [0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975];
 
-/// Judges `predictions`, with what was learned on the `validation` rows.
+/// Judges `predictions`, with what was learned on the validation rows: they themselves, and what [`calibrate`] made of
+/// them.
 ///
 /// # Errors
-/// A threshold for anything but two classes.
+/// A threshold for anything but two classes, or without validation rows to choose it on.
 pub fn assess(
     predictions: &Predictions,
-    validation: &Predictions,
-    adjusted: Adjusted,
+    known: Option<(&Predictions, Adjusted)>,
     aim: Option<&Aimed>,
     how: Resampling,
 ) -> Result<Assessment> {
     let how = how.bounded(predictions.len());
-    let scaled = adjusted.temperature.map(|temperature| temperature.apply(predictions));
+    let (validation, adjusted) = known.unzip();
+    let scaled = adjusted.as_ref().and_then(|a| a.temperature).map(|temperature| temperature.apply(predictions));
     let log_loss = |p: &Predictions| Counted::new(p).whole().get(&crate::metric::Headline::LogLoss).copied();
-    let residuals = residuals(predictions).into_iter().zip(&adjusted.half_widths);
+    let widths = adjusted.as_ref().map_or(&[][..], |a| &a.half_widths);
+    let residuals = residuals(predictions).into_iter().zip(widths);
     Ok(Assessment {
         figures: estimates(&Counted::new(predictions), predictions.len(), how),
         level: how.level,
@@ -145,7 +147,11 @@ pub fn assess(
     })
 }
 
-fn cutting(predictions: &Predictions, validation: &Predictions, aimed: &Aimed) -> Result<Cutting> {
+fn cutting(predictions: &Predictions, validation: Option<&Predictions>, aimed: &Aimed) -> Result<Cutting> {
+    let validation = validation.ok_or_else(|| {
+        Error::input("a threshold is chosen on validation rows, and the data have none")
+            .next("set `data.holdout.validation`")
+    })?;
     let (Some(rows), Some(known)) = (predictions.binary(), validation.binary()) else {
         return Err(Error::input("a threshold cuts one score, and this run does not have two classes")
             .next("leave out --threshold and --cost"));
@@ -208,7 +214,7 @@ mod tests {
             "two rows know no more than the widest"
         );
         let how = Resampling { times: 0, level: 0.9, seed: 1 };
-        let judged = assess(&values(&errors), &values(&errors), adjusted, None, how).unwrap();
+        let judged = assess(&values(&errors), Some((&values(&errors), adjusted)), None, how).unwrap();
         let residuals = &judged.residuals[0];
         assert!((residuals.coverage - 90.0 / 99.0).abs() < 1e-12);
         assert_eq!(residuals.quantiles[3], (0.5, -1.0));
@@ -224,10 +230,10 @@ mod tests {
         let known = of(&[0.1, 0.3, 0.35, 0.9], &[0, 1, 0, 1]);
         let new = of(&[0.2, 0.32, 0.6], &[0, 1, 0]);
         let aimed = Aimed { name: "cost 1,5".into(), aim: Aim::Cost(1.0, 5.0) };
-        let found = cutting(&new, &known, &aimed).unwrap();
+        let found = cutting(&new, Some(&known), &aimed).unwrap();
         assert!((found.cut.threshold - 0.3).abs() < 1e-6, "a false negative costs five times as much");
         assert_eq!(found.cost, Some((1.0, 6.0)));
-        let error = cutting(&values(&[1.0]), &values(&[1.0]), &aimed).unwrap_err();
+        let error = cutting(&values(&[1.0]), Some(&values(&[1.0])), &aimed).unwrap_err();
         assert!(error.to_string().contains("does not have two classes"), "{error}");
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     task::{Meter, Report, Task},
 };
 
-pub use assess::{Adjusted, Aimed, Assessment, Cutting, Residuals, assess, calibrate};
+pub use assess::{Adjusted, Aimed, Assessment, Cutting, Residuals, assess, calibrate, residuals};
 pub use importance::{Importance, importance};
 pub use slices::{Slice, Sliced, slices};
 

@@ -96,22 +96,31 @@ pub fn estimates(model: &Counted, rows: usize, how: Resampling) -> BTreeMap<&'st
         .collect()
 }
 
-/// The figure of `ours` less that of `theirs` on the same rows, with the interval of the difference over resamples that
-/// draw the same rows for both. `None` where the figure isn't defined.
-pub fn difference(
-    ours: &Counted,
-    theirs: &Counted,
-    figure: Headline,
-    rows: usize,
-    how: Resampling,
-) -> Option<Estimate> {
-    let of = |figures: Figures| figures.get(&figure).copied();
-    let value = of(ours.whole())? - of(theirs.whole())?;
+/// Two models on the same rows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Paired {
+    /// The first one's figure.
+    pub ours: Estimate,
+    /// The second one's.
+    pub theirs: Estimate,
+    /// The first less the second.
+    pub difference: Estimate,
+}
+
+/// A figure of two models and its difference, over resamples that draw the same rows for both. `None` where the figure
+/// isn't defined.
+pub fn paired(ours: &Counted, theirs: &Counted, figure: Headline, rows: usize, how: Resampling) -> Option<Paired> {
+    let both = |a: Figures, b: Figures| a.get(&figure).copied().zip(b.get(&figure).copied());
+    let (a, b) = both(ours.whole(), theirs.whole())?;
     let mut drawn = Vec::with_capacity(how.times);
-    resamples(rows, how, |counts| {
-        if let (Some(a), Some(b)) = (of(ours.figures(counts)), of(theirs.figures(counts))) {
-            drawn.push(a - b);
-        }
-    });
-    Some(Estimate { value, interval: percentile_interval(&drawn, how.level) })
+    resamples(rows, how, |counts| drawn.extend(both(ours.figures(counts), theirs.figures(counts))));
+    let estimate = |value: f64, of: fn(&(f64, f64)) -> f64| {
+        let values: Vec<f64> = drawn.iter().map(of).collect();
+        Estimate { value, interval: percentile_interval(&values, how.level) }
+    };
+    Some(Paired {
+        ours: estimate(a, |pair| pair.0),
+        theirs: estimate(b, |pair| pair.1),
+        difference: estimate(a - b, |pair| pair.0 - pair.1),
+    })
 }

@@ -81,9 +81,11 @@ fn a_model_beside_itself_is_no_better() {
     let predictions = classes(&cases("classification")[0]);
     let counted = Counted::new(&predictions);
     let how = Resampling { times: 100, level: 0.95, seed: 1 };
-    let none = difference(&counted, &counted, Headline::Auroc, predictions.len(), how).unwrap();
+    let both = paired(&counted, &counted, Headline::Auroc, predictions.len(), how).unwrap();
+    let none = &both.difference;
+    assert_eq!(both.ours, both.theirs);
     assert_eq!((none.value, none.interval), (0.0, Some(Interval { low: 0.0, high: 0.0 })));
-    assert!(difference(&counted, &counted, Headline::Rmse, predictions.len(), how).is_none());
+    assert!(paired(&counted, &counted, Headline::Rmse, predictions.len(), how).is_none());
     let all = estimates(&counted, predictions.len(), how);
     let auroc = &all["auroc"];
     let interval = auroc.interval.unwrap();

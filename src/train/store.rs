@@ -72,6 +72,31 @@ impl RunDir {
         atomic::write(&self.config(), plan.typed.as_bytes())?;
         atomic::write(&self.plan(), plan.to_toml()?.as_bytes())
     }
+
+    /// A run of the same name goes on only under the same plan.
+    pub fn same_plan(&self, plan: &Plan) -> Result<()> {
+        let old = self.load_plan(&[])?;
+        let neutral = |plan: &Plan| {
+            let mut plan = plan.clone();
+            // Where the run lies and what computes it does not change what it learns.
+            plan.run.dir = Default::default();
+            plan.train.device = String::new();
+            plan.train.max_time = String::new();
+            plan.data.workers = 1;
+            plan.data.cache = None;
+            plan.baseline = Default::default();
+            plan
+        };
+        let (old, new) = (neutral(&old).to_toml()?, neutral(plan).to_toml()?);
+        if old == new {
+            return Ok(());
+        }
+        let changed = old.lines().zip(new.lines()).find(|(a, b)| a != b);
+        let changed = changed.map(|(a, b)| format!(": `{a}` there, `{b}` here")).unwrap_or_default();
+        let name = &plan.run.name;
+        Err(Error::input(format!("run `{name}` exists in {} with another config{changed}", self.0.display()))
+            .next("go on with `kiln resume`, begin again with --fresh, or keep both with --set run.name=NAME"))
+    }
 }
 
 /// Finds a run by its folder, or by its name under `dir`.
