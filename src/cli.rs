@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use kiln::{
-    commands::{Sampling, Trained},
+    commands::{CvArgs, EvalArgs, Sampling, Trained},
     config::Plan,
     error::{Error, Result},
     train::{RunDir, find_run},
@@ -47,16 +47,26 @@ pub enum Verb {
         #[command(flatten)]
         run: RunArgs,
     },
-    /// Measure a run over a whole split.
+    /// Measure a run over a whole split, say what the figures are worth, and whether the network earns its place.
     #[command(after_help = "Example:\n  kiln eval fashion-mnist-cnn --split test --json")]
     Eval {
         #[command(flatten)]
         run: RunArgs,
         #[command(flatten)]
         from: CheckpointArgs,
-        /// The split: train, validation or test.
-        #[arg(long, default_value = "validation")]
-        split: String,
+        #[command(flatten)]
+        asked: AskedArgs,
+    },
+    /// Cross-validate a config: network and classic models on the same folds, and whether they differ beyond noise.
+    #[command(
+        after_help = "Example:\n  kiln cv configs/winequality-mlp.toml --folds 5 --seeds 1,2,3\nEach fold is a run in \
+                      RUN-cv/ of its own; killed, the same command goes on where it was."
+    )]
+    Cv {
+        #[command(flatten)]
+        config: ConfigArgs,
+        #[command(flatten)]
+        folds: FoldArgs,
     },
     /// Continue a text with a trained language model.
     #[command(after_help = "Example:\n  kiln generate rust-code --prompt 'pub fn ' --tokens 200 --temperature 0.8")]
@@ -267,6 +277,66 @@ pub struct CheckpointArgs {
     /// `best`, `latest`, or a step's number.
     #[arg(long, default_value = "best")]
     pub checkpoint: String,
+}
+
+/// What to find out of a run.
+#[derive(Debug, Args)]
+pub struct AskedArgs {
+    /// The split: train, validation or test.
+    #[arg(long, default_value = "validation")]
+    pub split: String,
+    /// Two classes: the threshold that is best on validation for f1, accuracy or balanced_accuracy.
+    #[arg(long, value_name = "AIM", conflicts_with = "cost")]
+    pub threshold: Option<String>,
+    /// Two classes: the threshold of least cost on validation, for these prices of a false positive and a false negative.
+    #[arg(long, value_name = "FP,FN")]
+    pub cost: Option<String>,
+    /// The figures by this column's values, or by its quartiles; may be given several times.
+    #[arg(long = "slice", value_name = "COLUMN")]
+    pub slices: Vec<String>,
+    /// How much every column matters: what is lost when it is shuffled.
+    #[arg(long)]
+    pub importance: bool,
+    /// Write report.html into the run's folder: everything, with pictures.
+    #[arg(long)]
+    pub html: bool,
+}
+
+impl From<AskedArgs> for EvalArgs {
+    fn from(args: AskedArgs) -> Self {
+        let AskedArgs { split, threshold, cost, slices, importance, html } = args;
+        Self { split, threshold, cost, slices, importance, html }
+    }
+}
+
+/// How to share out rows.
+#[derive(Debug, Args)]
+pub struct FoldArgs {
+    /// Folds; 1 trains on the config's own splits, for several --seeds.
+    #[arg(long, default_value_t = 5)]
+    pub folds: usize,
+    /// How often the rows are shared out anew.
+    #[arg(long, default_value_t = 1)]
+    pub repeats: usize,
+    /// Seeds of the network, each over all folds, as 1,2,3; `run.seed` by default.
+    #[arg(long, value_delimiter = ',')]
+    pub seeds: Vec<u64>,
+    /// Keep rows with the same value of this column in one fold.
+    #[arg(long, value_name = "COLUMN", conflicts_with_all = ["time", "shuffled"])]
+    pub group: Option<String>,
+    /// Train on what comes before in this column, validate on what comes next.
+    #[arg(long, value_name = "COLUMN", conflicts_with = "shuffled")]
+    pub time: Option<String>,
+    /// Share out at random, whatever the classes.
+    #[arg(long)]
+    pub shuffled: bool,
+}
+
+impl From<FoldArgs> for CvArgs {
+    fn from(args: FoldArgs) -> Self {
+        let FoldArgs { folds, repeats, seeds, group, time, shuffled } = args;
+        Self { folds, repeats, seeds, group, time, shuffled }
+    }
 }
 
 /// How to sample text.

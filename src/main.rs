@@ -29,7 +29,8 @@ fn run(verb: Verb, console: &Console) -> Result<()> {
     match verb {
         Verb::Train { config, fresh } => commands::train(&config.plan()?, fresh, console),
         Verb::Resume { run } => commands::resume(&run.find()?, &run.over.overrides(), console),
-        Verb::Eval { run, from, split } => commands::eval(&run.opened(&from)?, &split, console),
+        Verb::Eval { run, from, asked } => commands::eval(&run.opened(&from)?, &asked.into(), console),
+        Verb::Cv { config, folds } => commands::cv(&config.plan()?, &folds.into(), console),
         Verb::Generate { run, from, sampling } => {
             commands::generate(&run.opened(&from)?, &sampling.resolved()?, console)
         }

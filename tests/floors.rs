@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-const FLOORS: [(&str, usize); 18] = [
+const FLOORS: [(&str, usize); 22] = [
     ("error", 1),
     ("device", 1),
     ("track", 1),
@@ -13,15 +13,19 @@ const FLOORS: [(&str, usize); 18] = [
     ("data", 3),
     ("optim", 3),
     ("task", 4),
+    ("baseline", 4),
     ("checkpoint", 4),
     ("config", 5),
     ("eval", 6),
     ("train", 7),
     ("tune", 8),
-    ("commands", 9),
-    ("cli", 10),
-    ("main", 10),
-    ("lib", 11),
+    ("judge", 8),
+    ("cv", 9),
+    ("report", 9),
+    ("commands", 11),
+    ("cli", 12),
+    ("main", 12),
+    ("lib", 13),
 ];
 
 fn floor(module: &str) -> usize {

@@ -10,10 +10,7 @@ use burn::tensor::activation;
 use serde::Serializer;
 use serde_json::{Value, json};
 
-use super::{
-    Console, Trained,
-    trained::{INFERENCE, Ready},
-};
+use super::{Console, Trained};
 use crate::{
     data::{
         DataConfig, HostInput, InputSchema, Scale, TargetSchema,
@@ -21,6 +18,7 @@ use crate::{
     },
     error::{Error, IoContext, Result},
     task::{host, upload_input},
+    train::{INFERENCE, Ready},
 };
 
 /// Rows that are computed together.

@@ -6,10 +6,12 @@ use serde_json::json;
 
 use super::{Console, Sampling, Trained, generate::continue_text};
 use crate::{
+    baseline::{self, Comparison},
     checkpoint,
     config::Plan,
     data::{HostInput, InputSchema, Split, TaskKind},
     error::{Error, IoContext, Result},
+    judge::{Asked, judge},
     train::{self, Interrupt, Outcome, Progress, Reason, Run, RunDir, Setup, human_seconds},
 };
 
@@ -19,7 +21,7 @@ pub fn train(plan: &Plan, fresh: bool, console: &Console) -> Result<()> {
     if fresh {
         set_aside(&dir, console)?;
     } else if dir.plan().is_file() {
-        same_plan(plan, &dir)?;
+        dir.same_plan(plan)?;
     }
     launch(plan.clone(), console)
 }
@@ -59,6 +61,8 @@ fn launch(plan: Plan, console: &Console) -> Result<()> {
 struct Ending {
     task: TaskKind,
     held_out: Split,
+    /// Whether classic models are fitted beside it.
+    gated: bool,
     /// Language models: held-out text that a sample goes on from.
     opening: String,
 }
@@ -76,7 +80,8 @@ impl Ending {
             let first: Vec<u32> = ids.iter().take(TOKENS.min(context)).filter_map(|&id| id.try_into().ok()).collect();
             opening = tokenizer.decode(&first)?;
         }
-        Ok(Self { task: setup.task.kind(), held_out, opening })
+        let gated = baseline::applies(&setup.plan.baseline, dataset);
+        Ok(Self { task: setup.task.kind(), held_out, gated, opening })
     }
 }
 
@@ -136,6 +141,7 @@ fn conclude(dir: &RunDir, ending: &Ending, outcome: &Outcome, progress: &Progres
             Sampling { prompt: ending.opening.clone(), tokens: 200, temperature: 0.6, ..Sampling::default() };
         sample = Some(ending.opening.clone() + &continue_text(&trained, &sampling, &mut |_| Ok(()))?);
     }
+    let gate = if ending.gated { earned(dir, console)? } else { None };
     let name = dir.path().display();
     let held_out = ending.held_out;
     match ending.task {
@@ -153,16 +159,19 @@ fn conclude(dir: &RunDir, ending: &Ending, outcome: &Outcome, progress: &Progres
         "run": dir.path(), "step": outcome.step, "reason": outcome.reason, "best_step": best, "metrics": metrics,
         "rate": progress.rate(), "first_step_s": timing.first.as_secs_f64(), "warm_up_s": timing.warm_up.as_secs_f64(),
         "train_s": timing.total.as_secs_f64(), "sample": sample,
+        "gate": gate,
     });
     console.result(&result, || sample.unwrap_or_default())
 }
 
-/// A run of the same name goes on only under the same plan.
-fn same_plan(plan: &Plan, dir: &RunDir) -> Result<()> {
-    let Some(changed) = Plan::difference(&dir.load_plan(&[])?, plan)? else { return Ok(()) };
-    let name = &plan.run.name;
-    Err(Error::input(format!("run `{name}` exists in {} with another config{changed}", dir.path().display()))
-        .next("go on with `kiln resume`, begin again with --fresh, or keep both with --set run.name=NAME"))
+/// Whether the network earns its place beside the classic models, on the validation rows.
+fn earned(dir: &RunDir, console: &Console) -> Result<Option<Comparison>> {
+    let trained = Trained::new(dir.clone(), "best", &[])?;
+    let found = judge(&trained, Split::Validation, &Asked::default(), &|text| console.say(text))?;
+    if let Some(gate) = &found.gate {
+        console.say(&format!("on validation {}", gate.words));
+    }
+    Ok(found.gate)
 }
 
 /// Renames the run's folder to NAME.old-N.

@@ -8,7 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Console, Trained, trained::INFERENCE};
+use super::{Console, Trained};
+use crate::train::INFERENCE;
 use crate::{
     checkpoint::{self, RunLock},
     config::{Plan, PrunerKind},

@@ -12,6 +12,7 @@ use super::{
     tree::{self, Node},
 };
 use crate::{
+    baseline::BaselineConfig,
     data::{DataConfig, Source, TokenizerKind},
     error::{Error, IoContext, Result},
     model::ModelConfig,
@@ -42,6 +43,9 @@ pub struct Plan {
     /// Watching the validation split.
     #[serde(default)]
     pub eval: EvalConfig,
+    /// Classic models that the network has to beat.
+    #[serde(default)]
+    pub baseline: BaselineConfig,
     /// What is kept.
     #[serde(default)]
     pub checkpoint: CheckpointConfig,
@@ -117,7 +121,7 @@ impl Plan {
     }
 
     /// The first line in which two plans would not learn the same, as `there` and `here` say it; where a run lies, what
-    /// computes it and what searches over it do not count.
+    /// computes it, what searches over it and what it is compared with do not count.
     ///
     /// # Errors
     /// As [`Plan::to_toml`].
@@ -138,6 +142,7 @@ impl Plan {
         plan.data.workers = 1;
         plan.data.cache = None;
         plan.tune = TuneConfig::default();
+        plan.baseline = Default::default();
         plan
     }
 

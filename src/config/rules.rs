@@ -7,7 +7,7 @@ use super::{
     tree::{Data, Node},
 };
 use crate::{
-    data::{Format, Source, TaskKind, TokenizerKind},
+    data::{Fold, FoldBy, Format, Source, TaskKind, TokenizerKind},
     model::{ModelConfig, PositionKind},
     optim::ScheduleKind,
 };
@@ -19,6 +19,7 @@ pub(super) fn check(plan: &Plan, root: &Node) -> Vec<Fault> {
     rules.ranges(plan);
     rules.train(plan);
     rules.schedule(plan);
+    rules.eval(plan);
     rules.data(plan);
     rules.task(plan);
     rules.model(plan);
@@ -200,6 +201,34 @@ impl Rules<'_> {
         }
     }
 
+    fn eval(&mut self, plan: &Plan) {
+        let Plan { eval, baseline, data, .. } = plan;
+        if !(eval.level > 0.0 && eval.level < 1.0) {
+            let message = format!("`eval.level` must be between 0 and 1, found {}", eval.level);
+            self.broken(message, &["eval.level"], "give a confidence such as 0.95");
+        }
+        self.at_most(&[("eval.resamples", eval.resamples, 1_000_000)]);
+        if baseline.rows < 2 {
+            let message = format!("`baseline.rows` must be at least 2, found {}", baseline.rows);
+            self.broken(message, &["baseline.rows"], "give some thousands, or set `baseline.on` to `never`");
+        }
+        let Some(figure) = eval.figure else { return };
+        let fits = match data.task {
+            TaskKind::LanguageModel => false,
+            TaskKind::Classification => figure.of_classes(),
+            TaskKind::Regression => !figure.of_classes(),
+        };
+        if !fits {
+            let message = format!("`eval.figure` = {} is none of `data.task` = {}", word(&figure), word(&data.task));
+            let next = match data.task {
+                TaskKind::LanguageModel => "remove `figure`",
+                TaskKind::Classification => "use accuracy, auroc, average_precision, f1_macro or log_loss",
+                TaskKind::Regression => "use rmse, mae or r2",
+            };
+            self.broken(message, &["eval.figure", "data.task"], next);
+        }
+    }
+
     fn data(&mut self, plan: &Plan) {
         let data = &plan.data;
         if data.holdout.validation + data.holdout.test >= 1.0 {
@@ -208,6 +237,9 @@ impl Rules<'_> {
                 data.holdout.validation, data.holdout.test
             );
             self.broken(message, &["data.holdout.validation", "data.holdout.test"], "let them sum to less than 1");
+        }
+        if let Some(fold) = &data.fold {
+            self.fold(fold, data.task);
         }
         if let TokenizerKind::Bpe(size) = data.tokenizer
             && !(257..=1_000_000).contains(&size)
@@ -232,6 +264,27 @@ impl Rules<'_> {
                 let message = "`data.sha256` checks a download, but `data.source` is no `url`";
                 self.broken(message, &["data.sha256", "data.source"], "remove `sha256`, or give a `url`");
             }
+        }
+    }
+
+    fn fold(&mut self, fold: &Fold, task: TaskKind) {
+        if !(2..=1000).contains(&fold.of) || fold.index >= fold.of {
+            let message = format!("`data.fold` is number {} of {}", fold.index, fold.of);
+            let next = "let `of` be in 2..=1000 and `index` below it, counted from 0";
+            self.broken(message, &["data.fold.index", "data.fold.of"], next);
+        }
+        let by_column = matches!(fold.by, FoldBy::Grouped | FoldBy::Time);
+        if by_column == fold.column.is_empty() {
+            let (message, next) = match by_column {
+                true => ("needs a `column`", "name a feature column"),
+                false => ("has no use for a `column`", "remove `column`, or set `by` to `grouped` or `time`"),
+            };
+            let keys = ["data.fold.by", "data.fold.column"];
+            self.broken(format!("`data.fold.by` = {} {message}", word(&fold.by)), &keys, next);
+        }
+        if task == TaskKind::LanguageModel {
+            let message = "`data.fold` shares out rows, but `data.task` = \"language-model\" has none";
+            self.broken(message, &["data.fold", "data.task"], "remove `fold`");
         }
     }
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::metric::Headline;
+
 /// `[run]`: where the run lies and what its randomness starts from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -114,7 +116,7 @@ impl Default for GuardConfig {
 }
 
 /// `[eval]`: watching the validation split.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Default)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvalConfig {
     /// Steps between evaluations; 0 evaluates at the end only.
@@ -123,6 +125,19 @@ pub struct EvalConfig {
     pub batches: usize,
     /// Rows of a batch; 0 means `train.batch`.
     pub batch: usize,
+    /// What models are compared by: `auroc` of two classes, `accuracy` of more, `rmse` of values by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub figure: Option<Headline>,
+    /// Resamples of the rows that intervals come from; 0 gives none.
+    pub resamples: usize,
+    /// Confidence of intervals.
+    pub level: f64,
+}
+
+impl Default for EvalConfig {
+    fn default() -> Self {
+        Self { every: 0, batches: 0, batch: 0, figure: None, resamples: 2000, level: 0.95 }
+    }
 }
 
 /// `[checkpoint]`: what is kept.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Fold;
+
 /// What is learned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -136,6 +138,12 @@ pub struct DataConfig {
     /// Fractions held out for validation and test.
     #[serde(default)]
     pub holdout: Holdout,
+    /// What the splits are drawn by; `run.seed` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+    /// One fold of a cross-validation, instead of `holdout.validation`; `kiln cv` writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fold: Option<Fold>,
     /// Use at most this many bytes of text or rows of the rest (the first ones); 0 means all.
     #[serde(default)]
     pub limit: u64,

@@ -6,8 +6,9 @@ use std::{
 };
 
 use super::{
-    HostBatch, HostInput, HostTarget, IGNORE, InputSchema, Schema, Split, TargetSchema, Tokenizer,
+    Fold, HostBatch, HostInput, HostTarget, IGNORE, InputSchema, Schema, Split, TargetSchema, Tokenizer,
     cache::shard_path,
+    fold::Folded,
     sampler::mix,
     shard::{Element, Layout, Shard, TargetKind},
 };
@@ -17,6 +18,7 @@ use crate::error::{Error, IoContext, Result};
 #[derive(Debug, Clone)]
 pub struct Dataset {
     inner: Arc<Inner>,
+    folded: Option<Arc<Folded>>,
 }
 
 #[derive(Debug)]
@@ -70,17 +72,28 @@ impl Dataset {
                 folder: folder.to_path_buf(),
                 seed: view.seed,
             }),
+            folded: None,
         })
+    }
+
+    /// One fold of a cross-validation over the rows of training and validation together, which the test split has no
+    /// part in. What is learned of the training rows (the scale) is learned anew on the fold's own.
+    ///
+    /// # Errors
+    /// Text, a column that is not there, or more folds than rows can fill.
+    pub fn fold(&self, fold: &Fold) -> Result<Self> {
+        let folded = Folded::new(self, fold)?;
+        Ok(Self { inner: self.inner.clone(), folded: Some(Arc::new(folded)) })
     }
 
     /// What an example looks like.
     pub fn schema(&self) -> &Schema {
-        &self.inner.schema
+        self.folded.as_ref().map_or(&self.inner.schema, |folded| &folded.schema)
     }
 
     /// Identifies the prepared data: equal sources and settings give equal fingerprints on every machine.
     pub fn fingerprint(&self) -> &str {
-        &self.inner.fingerprint
+        self.folded.as_ref().map_or(&self.inner.fingerprint, |folded| &folded.fingerprint)
     }
 
     /// Where the prepared shards lie.
@@ -95,6 +108,9 @@ impl Dataset {
 
     /// Rows of a split: windows of `context` tokens, images, or table rows.
     pub fn len(&self, split: Split) -> u64 {
+        if let Some(places) = self.folded.as_ref().and_then(|folded| folded.places(split)) {
+            return places.len() as u64;
+        }
         let stored = self.shard(split).rows();
         match (&self.inner.schema.input, split) {
             (InputSchema::Tokens { context, .. }, Split::Train) => train_windows(stored, *context as u64),
@@ -135,6 +151,12 @@ impl Dataset {
             InputSchema::Table { columns } => self.records(split, rows, &[columns.len()])?,
         };
         Ok(HostBatch { rows: rows.iter().map(|&(_, row)| row).collect(), input, target })
+    }
+
+    /// Where a row of a split is stored.
+    fn place(&self, split: Split, row: u64) -> (Split, u64) {
+        let places = self.folded.as_ref().and_then(|folded| folded.places(split));
+        places.and_then(|places| places.get(row as usize).copied()).unwrap_or((split, row))
     }
 
     fn shard(&self, split: Split) -> &Shard {
@@ -187,10 +209,11 @@ impl Dataset {
     }
 
     fn records(&self, split: Split, rows: &[(u64, u64)], shape: &[usize]) -> Result<(HostInput, HostTarget)> {
-        let shard = self.shard(split);
         let mut values = Vec::with_capacity(rows.len() * shape.iter().product::<usize>());
         let (mut classes, mut reals) = (Vec::new(), Vec::new());
         for &(_, row) in rows {
+            let (split, row) = self.place(split, row);
+            let shard = self.shard(split);
             let (elements, targets) = shard.row(row)?;
             let first = values.len();
             match shard.layout().element {
@@ -212,7 +235,7 @@ impl Dataset {
 
     /// Standardises one row, channel by channel.
     fn standardize(&self, row: &mut [f32]) {
-        let Some(scale) = &self.inner.schema.scale else { return };
+        let Some(scale) = &self.schema().scale else { return };
         let channel = (row.len() / scale.mean.len().max(1)).max(1);
         for ((values, mean), std) in row.chunks_mut(channel).zip(&scale.mean).zip(&scale.std) {
             values.iter_mut().for_each(|v| *v = (*v - mean) / std);

@@ -24,6 +24,7 @@ const PREPARATION: u32 = 2;
 /// Settings that contradict each other, a source that cannot be read, a split that is too short.
 pub fn prepare(config: &DataConfig, base: &Path, seed: u64, progress: &dyn Fn(&str)) -> Result<Dataset> {
     check(config)?;
+    let seed = config.seed.unwrap_or(seed);
     let source = source::resolve(config, base, progress)?;
     check_task(source.config.task, source.format)?;
     let given = match &config.tokenizer {
@@ -41,7 +42,10 @@ pub fn prepare(config: &DataConfig, base: &Path, seed: u64, progress: &dyn Fn(&s
         _ => build_records(&source, seed, folder, progress),
     })?;
     check_splits(config, &dataset)?;
-    Ok(dataset)
+    match &config.fold {
+        Some(fold) => dataset.fold(fold),
+        None => Ok(dataset),
+    }
 }
 
 /// Everything that the prepared bytes depend on.

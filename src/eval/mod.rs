@@ -1,14 +1,23 @@
-//! Evaluation of a model over a split.
+//! Evaluation of a model over a split: its metrics, and what they are worth.
+
+mod assess;
+mod importance;
+mod slices;
 
 use burn::prelude::*;
 
 use crate::{
     data::{Dataset, Split},
     error::Result,
+    metric::Predictions,
     model::Model,
     nn::Compute,
-    task::{Report, Task},
+    task::{Meter, Report, Task},
 };
+
+pub use assess::{Adjusted, Aimed, Assessment, Cutting, Residuals, assess, calibrate, residuals};
+pub use importance::{Importance, importance};
+pub use slices::{Slice, Sliced, slices};
 
 /// Which rows an evaluation reads.
 #[derive(Debug, Clone, Copy)]
@@ -30,15 +39,45 @@ pub fn evaluate(
     device: &Device,
     compute: Compute,
 ) -> Result<Report> {
-    let mut meter = task.meter();
-    for rows in pass.rows(dataset.len(pass.split)) {
-        let batch = dataset.batch(pass.split, &rows, 0)?;
-        let (input, targets) = task.upload(&batch, device)?;
-        let valid = batch.valid();
-        // The loss of a language model is a product as well.
-        compute.scope(|| meter.add(model.outputs(input, compute.activations), targets, valid))?;
+    let judge = Judge { model, task, dataset, device, compute };
+    judge.measure(task.meter(), pass)?.finish()
+}
+
+/// A model with everything that measuring it takes.
+#[derive(Clone, Copy)]
+pub struct Judge<'a> {
+    /// The model, without autodiff.
+    pub model: &'a Model,
+    /// Its task.
+    pub task: &'a Task,
+    /// The data.
+    pub dataset: &'a Dataset,
+    /// Where the model lies.
+    pub device: &'a Device,
+    /// The number formats to compute in.
+    pub compute: Compute,
+}
+
+impl Judge<'_> {
+    /// The metrics over a pass, and the predictions themselves unless the model is one of language.
+    ///
+    /// # Errors
+    /// An empty split, a damaged shard, or a device that fails.
+    pub fn predictions(self, pass: Pass) -> Result<(Report, Option<Predictions>)> {
+        self.measure(self.task.keeping_meter(), pass)?.finish_kept()
     }
-    meter.finish()
+
+    fn measure(self, mut meter: Meter, pass: Pass) -> Result<Meter> {
+        let Self { model, task, dataset, device, compute } = self;
+        for rows in pass.rows(dataset.len(pass.split)) {
+            let batch = dataset.batch(pass.split, &rows, 0)?;
+            let (input, targets) = task.upload(&batch, device)?;
+            let valid = batch.valid();
+            // The loss of a language model is a product as well.
+            compute.scope(|| meter.add(model.outputs(input, compute.activations), targets, valid))?;
+        }
+        Ok(meter)
+    }
 }
 
 impl Pass {

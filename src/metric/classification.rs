@@ -119,6 +119,11 @@ impl Classification {
         }
     }
 
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
     /// Adds a batch of any number of rows: probabilities `[rows, classes]`, targets `[rows]`.
     ///
     /// # Errors
@@ -200,7 +205,7 @@ impl Classification {
         let share = |of: u64| occurs.then(|| ratio(hits as f64, of as f64).unwrap_or(0.0));
         let (auroc, average_precision) = if self.non_finite == 0 {
             let scores = self.scores.iter().skip(class).step_by(self.classes.max(1));
-            curves::areas(scores.zip(&self.targets).map(|(p, t)| (*p, *t as usize == class)).collect())
+            curves::areas(scores.zip(&self.targets).map(|(p, t)| (*p, *t as usize == class)))
         } else {
             (None, None)
         };

@@ -4,16 +4,30 @@
 //! that isn't defined (a class that never occurs, an AUROC with one class) is `None` and left out of `metrics()`.
 //! A prediction that isn't finite makes every figure undefined and is counted in `non_finite`.
 
+mod bootstrap;
+mod calibration;
 mod classification;
 mod curves;
+mod folds;
+mod headline;
 mod language;
+mod predictions;
 mod regression;
+mod threshold;
 
 use std::collections::BTreeMap;
 
+pub(crate) use bootstrap::splitmix;
+pub use bootstrap::{Estimate, Interval, Paired, Resampling, estimates, paired, percentile_interval, resamples};
+pub use calibration::{BINS, Calibration, ReliabilityBin, Temperature, calibration, fit_temperature};
 pub use classification::{Averages, ClassReport, Classification, ClassificationReport, TopK};
+pub use curves::Ranking;
+pub use folds::{PairedTest, corrected_t};
+pub use headline::{Counted, Figures, Headline};
 pub use language::{Language, LanguageReport};
+pub use predictions::{Predictions, Truth};
 pub use regression::{Regression, RegressionReport, TargetReport};
+pub use threshold::{Aim, Cut, choose_threshold, cut};
 
 /// The defined ones of `figures`, by name.
 fn defined<const N: usize>(figures: [(&str, Option<f64>); N]) -> BTreeMap<String, f64> {
@@ -34,5 +48,15 @@ fn weighted_mean(values: impl Iterator<Item = (Option<f64>, f64)>) -> Option<f64
     ratio(sum, weights)
 }
 
+/// The value below which the share `at` of sorted values lies, interpolated linearly (as numpy's default); `None` for
+/// none.
+pub fn quantile(sorted: &[f64], at: f64) -> Option<f64> {
+    let place = at.clamp(0.0, 1.0) * sorted.len().checked_sub(1)? as f64;
+    let (below, above) = (sorted.get(place.floor() as usize)?, sorted.get(place.ceil() as usize)?);
+    Some(below + (above - below) * place.fract())
+}
+
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_compared;

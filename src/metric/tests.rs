@@ -11,7 +11,7 @@ fn numbers<T: serde::de::DeserializeOwned>(value: &Value) -> Vec<T> {
 }
 
 /// Same names, same values: both missing and surplus figures fail.
-fn close(ours: &Value, theirs: &Value, place: &str) {
+pub(super) fn close(ours: &Value, theirs: &Value, place: &str) {
     match (ours, theirs) {
         (Value::Object(a), Value::Object(b)) => {
             assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>(), "{place}");

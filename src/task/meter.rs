@@ -9,7 +9,7 @@ use super::{Targets, Task, summed_loss};
 use crate::{
     data::{TargetSchema, TaskKind},
     error::{Error, Result},
-    metric::{Classification, Language, Regression},
+    metric::{Classification, Language, Predictions, Regression, Truth},
     model::Outputs,
 };
 
@@ -35,6 +35,15 @@ impl Report {
 pub struct Meter {
     metric: Metric,
     count: u64,
+    kept: Option<Kept>,
+}
+
+/// Outputs and targets, for what needs all of them at once.
+#[derive(Default)]
+struct Kept {
+    outputs: Vec<f32>,
+    ids: Vec<u32>,
+    values: Vec<f32>,
 }
 
 enum Metric {
@@ -54,7 +63,12 @@ impl Meter {
             }
             _ => Metric::Language { metric: Language::new(), bytes_per_token: task.schema().bytes_per_token },
         };
-        Self { metric, count: 0 }
+        Self { metric, count: 0, kept: None }
+    }
+
+    /// Keeps what it is given, for [`Meter::finish_kept`]: 4 bytes a row and output.
+    pub(super) fn keeping(self) -> Self {
+        Self { kept: Some(Kept::default()), ..self }
     }
 
     /// Adds a batch: its outputs and its targets, `valid` of which count.
@@ -71,14 +85,41 @@ impl Meter {
                 let ids: Vec<i32> = ids.try_into_vec_as().map_err(read_error)?;
                 let ids: Vec<u32> = ids.into_iter().filter_map(|id| u32::try_from(id).ok()).collect();
                 metric.add(&probabilities, &ids)?;
+                if let Some(kept) = &mut self.kept {
+                    kept.outputs.extend(probabilities);
+                    kept.ids.extend(ids);
+                }
             }
             (Metric::Regression { metric, .. }, Targets::Values(values)) => {
-                metric.add(&host(outputs.logits())?, &host(values)?)?;
+                let (outputs, values) = (host(outputs.logits())?, host(values)?);
+                metric.add(&outputs, &values)?;
+                if let Some(kept) = &mut self.kept {
+                    kept.outputs.extend(outputs);
+                    kept.values.extend(values);
+                }
             }
             _ => return Err(Error::failed("the targets of a batch are not of its task's kind")),
         }
         self.count += valid as u64;
         Ok(())
+    }
+
+    /// The metrics over everything that was added, and the predictions themselves; a language model's are not kept.
+    ///
+    /// # Errors
+    /// When nothing was added.
+    pub fn finish_kept(mut self) -> Result<(Report, Option<Predictions>)> {
+        let kept = self.kept.take().unwrap_or_default();
+        let predictions = match &self.metric {
+            Metric::Language { .. } => None,
+            Metric::Classification(metric) => {
+                Some(Predictions::new(kept.outputs, metric.classes(), Truth::Classes(kept.ids))?)
+            }
+            Metric::Regression { names, .. } => {
+                Some(Predictions::new(kept.outputs, names.len(), Truth::Values(kept.values))?)
+            }
+        };
+        Ok((self.finish()?, predictions))
     }
 
     /// The metrics over everything that was added.

@@ -122,6 +122,11 @@ impl Task {
     pub fn meter(&self) -> Meter {
         Meter::new(self)
     }
+
+    /// The same, which also keeps the predictions.
+    pub fn keeping_meter(&self) -> Meter {
+        Meter::new(self).keeping()
+    }
 }
 
 /// `scale` times the sum of cross-entropies; the last layer and the loss are one op where their dtype is one.

@@ -8,6 +8,7 @@ mod run;
 mod setup;
 mod step;
 mod store;
+mod trained;
 
 use std::time::Instant;
 
@@ -18,6 +19,7 @@ pub use run::{KILL_AFTER, Run, Watch};
 pub use setup::Setup;
 pub use step::{StepReport, accumulate};
 pub use store::{RunDir, choose_checkpoint, find_run, list_runs};
+pub use trained::{INFERENCE, Ready, Trained};
 
 use crate::{
     data::Split,

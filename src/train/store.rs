@@ -72,6 +72,14 @@ impl RunDir {
         atomic::write(&self.config(), plan.typed.as_bytes())?;
         atomic::write(&self.plan(), plan.to_toml()?.as_bytes())
     }
+
+    /// A run of the same name goes on only under the same plan.
+    pub fn same_plan(&self, plan: &Plan) -> Result<()> {
+        let Some(changed) = Plan::difference(&self.load_plan(&[])?, plan)? else { return Ok(()) };
+        let name = &plan.run.name;
+        Err(Error::input(format!("run `{name}` exists in {} with another config{changed}", self.0.display()))
+            .next("go on with `kiln resume`, begin again with --fresh, or keep both with --set run.name=NAME"))
+    }
 }
 
 /// Finds a run by its folder, or by its name under `dir`.

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod eval;
 mod predict;
 mod text;
 mod train;
@@ -17,6 +18,7 @@ fn every_help_has_an_example() {
         "train",
         "resume",
         "eval",
+        "cv",
         "generate",
         "predict",
         "data",

@@ -4,6 +4,7 @@ use std::{fs, path::PathBuf};
 
 use burn::prelude::*;
 
+use super::{RunDir, choose_checkpoint};
 use crate::{
     checkpoint,
     config::Plan,
@@ -13,7 +14,6 @@ use crate::{
     model::Model,
     nn::{self, Compute},
     task::Task,
-    train::{RunDir, choose_checkpoint},
 };
 
 /// A run, one of its checkpoints, and its plan with overrides.

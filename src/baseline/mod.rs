@@ -1,0 +1,13 @@
+//! The baseline gate: does the network earn its place beside classic models fitted on the same rows?
+
+mod config;
+mod fit;
+mod rows;
+mod store;
+mod verdict;
+
+pub use config::{BaselineConfig, BaselineKind, When};
+pub use fit::{Candidate, Gate, applies, fit_gate};
+pub use rows::{Table, predictions_of, read_rows};
+pub use store::{FILE, load, store};
+pub use verdict::{Comparison, Outcome, compare};

@@ -1,0 +1,112 @@
+//! Rows of prepared data as classic models read them: flat, in memory, bounded.
+
+use kiln_classic::{Model, Rows, Targets};
+
+use crate::{
+    data::{Dataset, HostInput, HostTarget, InputSchema, Sampler, Schema, Split, TargetSchema},
+    error::{Error, Result},
+    metric::{Predictions, Truth},
+};
+
+/// Numbers that are held at most, so that wide rows are fewer: 32 MiB of them, and some seconds for each model.
+const MAX_NUMBERS: usize = 8 << 20;
+
+/// Rows that are read together.
+const BATCH: usize = 1024;
+
+/// Feature rows with their targets.
+#[derive(Debug, Clone)]
+pub struct Table {
+    /// `[rows, columns]`
+    pub values: Vec<f32>,
+    /// Numbers of a row.
+    pub columns: usize,
+    /// Classes, or target columns.
+    pub outputs: usize,
+    /// Their targets.
+    pub truth: Truth,
+    /// Rows that the split has; those of the table are drawn from them at random where they are fewer.
+    pub of: u64,
+}
+
+impl Table {
+    /// Rows that were read.
+    pub fn len(&self) -> usize {
+        self.values.len() / self.columns.max(1)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    pub(super) fn rows(&self) -> Rows<'_> {
+        Rows { values: &self.values, columns: self.columns }
+    }
+
+    pub(super) fn targets(&self) -> Targets<'_> {
+        match &self.truth {
+            Truth::Classes(ids) => Targets::Classes { ids, classes: self.outputs },
+            Truth::Values(values) => Targets::Values { values, width: self.outputs },
+        }
+    }
+}
+
+/// Columns and outputs of a row; `None` for tokens.
+pub(super) fn shape(schema: &Schema) -> Option<(usize, usize)> {
+    let columns = match &schema.input {
+        InputSchema::Table { columns } => columns.len(),
+        InputSchema::Image { channels, height, width } => channels * height * width,
+        InputSchema::Tokens { .. } => return None,
+    };
+    match &schema.target {
+        TargetSchema::Classes { names } | TargetSchema::Values { names } => Some((columns, names.len())),
+        TargetSchema::NextToken => None,
+    }
+}
+
+/// Reads a split, or `most` rows of it drawn by `seed`, in the order of the split; 0 reads all of it.
+///
+/// # Errors
+/// Data that are no rows of numbers, or a damaged shard.
+pub fn read_rows(dataset: &Dataset, split: Split, most: usize, seed: u64) -> Result<Table> {
+    let (columns, outputs) =
+        shape(dataset.schema()).ok_or_else(|| Error::failed("tokens are not rows that a classic model reads"))?;
+    let of = dataset.len(split);
+    let mut rows: Vec<u64> = match most {
+        0 => (0..of).collect(),
+        most => {
+            let most = (most.min(MAX_NUMBERS / columns.max(1)).max(1) as u64).min(of);
+            // The sampler's first epoch is a random order of the split.
+            Sampler::new(seed, of).rows(0, most as usize).into_iter().map(|(_, row)| row).collect()
+        }
+    };
+    rows.sort_unstable();
+    let (mut values, mut ids, mut reals) = (Vec::with_capacity(rows.len() * columns), Vec::new(), Vec::new());
+    for some in rows.chunks(BATCH) {
+        let batch = dataset.batch(split, some, 0)?;
+        if let HostInput::Floats { values: read, .. } = batch.input {
+            values.extend(read);
+        }
+        match batch.target {
+            HostTarget::Classes(read) => ids.extend(read.into_iter().filter_map(|id| u32::try_from(id).ok())),
+            HostTarget::Values { values, .. } => reals.extend(values),
+        }
+    }
+    let truth = match dataset.schema().target {
+        TargetSchema::Classes { .. } => Truth::Classes(ids),
+        _ => Truth::Values(reals),
+    };
+    Ok(Table { values, columns, outputs, truth, of })
+}
+
+/// What a classic model says of a whole split, read in parts.
+///
+/// # Errors
+/// A model of other columns, or a damaged shard.
+pub fn predictions_of(model: &Model, dataset: &Dataset, split: Split) -> Result<Predictions> {
+    let table = read_rows(dataset, split, 0, 0)?;
+    let outputs =
+        model.predict(table.rows()).map_err(|e| Error::failed(format!("the baseline cannot predict: {e}")))?;
+    Predictions::new(outputs, model.outputs(), table.truth)
+}

@@ -1,0 +1,113 @@
+//! Permutation importance: what a model loses when a column tells it nothing.
+
+use burn::tensor::activation;
+use serde::Serialize;
+
+use super::Judge;
+use crate::{
+    baseline::{Table, read_rows},
+    data::{HostInput, InputSchema, Split, TargetSchema},
+    error::{Error, Result},
+    metric::{Counted, Headline, Predictions, splitmix},
+    task::{host, upload_input},
+};
+
+/// Rows that are shuffled at most, drawn at random.
+const ROWS: usize = 5000;
+/// Shuffles of a column.
+const REPEATS: usize = 5;
+/// Rows that are computed together.
+const BATCH: usize = 1024;
+
+/// How much one column matters.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Importance {
+    /// The column.
+    pub column: String,
+    /// How much worse the figure is with the column shuffled, on average over the shuffles; negative where it is better.
+    pub drop: f64,
+    /// Standard deviation over the shuffles.
+    pub spread: f64,
+}
+
+/// The columns of a table by importance (Breiman 2001, of any model: Fisher, Rudin and Dominici 2019): every one is
+/// shuffled among the rows of `split`, five times, and the figure is taken again. Columns that tell the same stand in for
+/// each other and share their importance.
+///
+/// # Errors
+/// Data that are no table, a damaged shard, or a device that fails.
+pub fn importance(judge: Judge<'_>, split: Split, figure: Headline, seed: u64) -> Result<Vec<Importance>> {
+    let InputSchema::Table { columns } = &judge.dataset.schema().input else {
+        return Err(
+            Error::input("columns have an importance, and this run's data are no table").next("leave out --importance")
+        );
+    };
+    let mut table = read_rows(judge.dataset, split, ROWS, seed)?;
+    let undefined = || Error::input(format!("{} is not defined on these rows", figure.name()));
+    let whole = judge.figure(&table, figure)?.ok_or_else(undefined)?;
+    let mut found = Vec::new();
+    let mut state = seed;
+    for (c, column) in columns.iter().enumerate() {
+        let kept: Vec<f32> = table.values.iter().skip(c).step_by(table.columns).copied().collect();
+        let mut drops = Vec::with_capacity(REPEATS);
+        for _ in 0..REPEATS {
+            let mut shuffled = kept.clone();
+            shuffle(&mut shuffled, &mut state);
+            set_column(&mut table, c, &shuffled);
+            let value = judge.figure(&table, figure)?.ok_or_else(undefined)?;
+            drops.push(if figure.higher_is_better() { whole - value } else { value - whole });
+        }
+        set_column(&mut table, c, &kept);
+        let drop = drops.iter().sum::<f64>() / REPEATS as f64;
+        let spread = (drops.iter().map(|d| (d - drop).powi(2)).sum::<f64>() / (REPEATS - 1) as f64).sqrt();
+        found.push(Importance { column: column.clone(), drop, spread });
+    }
+    found.sort_by(|a, b| b.drop.total_cmp(&a.drop));
+    Ok(found)
+}
+
+fn set_column(table: &mut Table, column: usize, values: &[f32]) {
+    let cells = table.values.iter_mut().skip(column).step_by(table.columns);
+    cells.zip(values).for_each(|(cell, &value)| *cell = value);
+}
+
+/// Fisher and Yates (1938), as Durstenfeld wrote it.
+fn shuffle(values: &mut [f32], state: &mut u64) {
+    for i in (1..values.len()).rev() {
+        let other = ((u128::from(splitmix(state)) * (i as u128 + 1)) >> 64) as usize;
+        values.swap(i, other);
+    }
+}
+
+impl Judge<'_> {
+    /// The model's figure on rows that need not be any of the data's.
+    fn figure(&self, table: &Table, figure: Headline) -> Result<Option<f64>> {
+        let mut outputs = Vec::with_capacity(table.len() * table.outputs);
+        for rows in table.values.chunks(BATCH * table.columns.max(1)) {
+            let input = HostInput::Floats { values: rows.to_vec(), shape: vec![table.columns] };
+            let input = upload_input(&input, rows.len() / table.columns.max(1), self.device)?;
+            let found = self.compute.scope(|| self.model.outputs(input, self.compute.activations).logits());
+            outputs.extend(host(match self.task.schema().target {
+                TargetSchema::Classes { .. } => activation::softmax(found, 1),
+                _ => found,
+            })?);
+        }
+        let predictions = Predictions::new(outputs, table.outputs, table.truth.clone())?;
+        Ok(Counted::new(&predictions).whole().get(&figure).copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shuffle_keeps_every_value_and_moves_most() {
+        let mut values: Vec<f32> = (0..1000).map(|v| v as f32).collect();
+        shuffle(&mut values, &mut 3);
+        let moved = values.iter().enumerate().filter(|(i, v)| *i as f32 != **v).count();
+        assert!(moved > 990, "{moved}");
+        values.sort_by(f32::total_cmp);
+        assert!(values.iter().enumerate().all(|(i, v)| i as f32 == *v));
+    }
+}
