@@ -15,7 +15,8 @@ pub fn eval(trained: &Trained, split: &str, console: &Console) -> Result<()> {
     let split: Split = split.parse()?;
     let plan = trained.plan.clone();
     let batch = if plan.eval.batch > 0 { plan.eval.batch } else { plan.train.batch };
-    let setup = Setup::new(plan, &|text| console.detail(text))?;
+    // What the run learned of its columns is applied as it is, whatever the source holds now.
+    let setup = Setup::of_run(plan, &trained.schema()?, &|text| console.detail(text))?;
     if setup.dataset.len(split) == 0 {
         return Err(Error::input(format!("the data have no {split} split"))
             .next(format!("set `data.holdout.{split}`, or evaluate another --split")));

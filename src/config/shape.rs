@@ -5,7 +5,7 @@ use toml::Value;
 
 use super::{
     fault::Fault,
-    schema::{choices, keys, properties, shared, tag, words},
+    schema::{choices, forms, free, keys, properties, shared, tag, words},
     suggest::{list, nearest},
     tree::{Data, Node},
 };
@@ -23,6 +23,12 @@ struct Walk {
 
 impl Walk {
     fn node(&mut self, path: &str, node: &Node, schema: &Schema) {
+        if !forms(schema).is_empty() {
+            return match forms(schema).iter().find(|form| is_like(node, form)) {
+                Some(form) => self.node(path, node, form),
+                None => self.wrong_type(path, node, schema),
+            };
+        }
         if !words(schema).is_empty() || !choices(schema).is_empty() {
             return self.choice(path, node, schema);
         }
@@ -45,6 +51,7 @@ impl Walk {
         for (key, child) in node.entries() {
             match schema.get("properties").and_then(|properties| properties.get(key)) {
                 Some(property) => self.node(&join(path, key), child, property),
+                None if free(schema).is_some() => free(schema).into_iter().for_each(|each| self.node(&join(path, key), child, each)),
                 None => self.unknown_key(path, key, child, schema, note),
             }
         }
@@ -213,6 +220,18 @@ impl Walk {
     }
 }
 
+/// Whether a value is of the form's type, whatever is wrong inside of it.
+fn is_like(node: &Node, form: &Schema) -> bool {
+    let wants = form.get("type").and_then(Schema::as_str);
+    match &node.data {
+        Data::Table(_) => wants == Some("object"),
+        Data::Array(_) => wants == Some("array"),
+        Data::Leaf(Value::String(_)) => wants == Some("string") || !words(form).is_empty(),
+        Data::Leaf(Value::Integer(_) | Value::Float(_)) => matches!(wants, Some("number" | "integer")),
+        Data::Leaf(_) => false,
+    }
+}
+
 /// What to write for a table that was given as one word: the key that takes this word, if there is one.
 fn named(text: &str, schema: &Schema) -> String {
     match properties(schema).find(|(_, child)| words(child).contains(&text)) {
@@ -248,6 +267,9 @@ fn table_example(key: &str, schema: &Schema) -> String {
 
 /// What a value should be, with its article.
 fn describe(schema: &Schema) -> String {
+    if !forms(schema).is_empty() {
+        return forms(schema).iter().map(describe).collect::<Vec<_>>().join(", or ");
+    }
     if tag(schema).is_some() {
         return "a table".into();
     }
@@ -267,6 +289,9 @@ fn describe(schema: &Schema) -> String {
 
 /// A value of the right type, as TOML.
 fn example(schema: &Schema) -> String {
+    if let Some(form) = forms(schema).first() {
+        return example(form);
+    }
     if let Some(word) = words(schema).first() {
         return format!("\"{word}\"");
     }
