@@ -102,7 +102,8 @@ fn held_out_rows_change_no_transform() {
         (serde_json::to_string(&dataset.schema().table).unwrap(), rows(&dataset, Split::Train))
     };
     let scales = ["standard", "min-max", "robust", "quantile", "log1p"];
-    let says: Vec<String> = scales.iter().map(|scale| format!("columns.amount = {{ scale = \"{scale}\" }}\n")).collect();
+    let says: Vec<String> =
+        scales.iter().map(|scale| format!("columns.amount = {{ scale = \"{scale}\" }}\n")).collect();
     let before: Vec<_> = says.iter().map(|says| learn(says)).collect();
 
     // Which rows are held out is a hash of their number, told here by the one column that numbers them.

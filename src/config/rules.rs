@@ -247,7 +247,8 @@ impl Rules<'_> {
             _ => {}
         }
         if data.holdout.by == HoldoutBy::Class && data.task != TaskKind::Classification {
-            let message = format!("`data.holdout.by` = \"class\" needs classes, but `data.task` = {}", word(&data.task));
+            let message =
+                format!("`data.holdout.by` = \"class\" needs classes, but `data.task` = {}", word(&data.task));
             self.broken(message, &["data.holdout.by", "data.task"], "remove `by`");
         }
         let pictures = matches!(data.format, Some(Format::Idx | Format::Images));

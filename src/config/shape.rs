@@ -51,7 +51,9 @@ impl Walk {
         for (key, child) in node.entries() {
             match schema.get("properties").and_then(|properties| properties.get(key)) {
                 Some(property) => self.node(&join(path, key), child, property),
-                None if free(schema).is_some() => free(schema).into_iter().for_each(|each| self.node(&join(path, key), child, each)),
+                None if free(schema).is_some() => {
+                    free(schema).into_iter().for_each(|each| self.node(&join(path, key), child, each))
+                }
                 None => self.unknown_key(path, key, child, schema, note),
             }
         }

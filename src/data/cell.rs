@@ -111,7 +111,8 @@ impl<'a> Cell<'a> {
 
     /// Whether this is a word for true or false; 1 and 0 are numbers.
     pub(super) fn is_boolean(&self) -> bool {
-        matches!(self, Self::Bool(_)) || matches!(self, Self::Text(t) if self.boolean().is_ok() && t.trim().parse::<u8>().is_err())
+        matches!(self, Self::Bool(_))
+            || matches!(self, Self::Text(t) if self.boolean().is_ok() && t.trim().parse::<u8>().is_err())
     }
 
     /// Microseconds since 1970: ISO 8601 (`2026-03-01`, `2026-03-01 12:30:00`, also with `/`), or text in a `format` of
@@ -253,7 +254,8 @@ mod tests {
     #[test]
     fn dates() {
         const DAY: i64 = 86_400_000_000;
-        for text in ["1970-01-02", "1970/01/02", "1970-01-02T00:00:00", "1970-01-02 00:00", "1970-01-02T02:00:00+02:00"] {
+        for text in ["1970-01-02", "1970/01/02", "1970-01-02T00:00:00", "1970-01-02 00:00", "1970-01-02T02:00:00+02:00"]
+        {
             assert_eq!(Cell::Text(text).time(None), Ok(DAY), "{text}");
         }
         assert_eq!(Cell::Text("02.01.1970").time(Some("%d.%m.%Y")), Ok(DAY));

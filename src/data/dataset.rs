@@ -250,7 +250,7 @@ fn damaged(shard: &Shard, why: &str) -> Error {
 /// The transforms must give the features that the shards hold.
 fn check_table(schema: &Schema) -> Result<()> {
     match (&schema.table, &schema.input) {
-        (Some(table), InputSchema::Table { columns }) if table.outputs() == *columns => Ok(()),
+        (Some(table), InputSchema::Table { columns }) if table.is_sound() && table.outputs() == *columns => Ok(()),
         (None, _) => Ok(()),
         _ => Err(Error::input("the schema's columns do not give the features beside them")
             .next("delete its folder; the data will be prepared again")),

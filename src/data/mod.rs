@@ -23,8 +23,8 @@ mod tokenizer;
 pub use batch::{HostBatch, HostInput, HostTarget, IGNORE};
 pub use cache::root as cache_root;
 pub use clean::{
-    Categories, Category, CleanConfig, Codes, Column, ColumnConfig, ColumnType, Constant, Date, DateParts, Encode, Fence,
-    Impute, Number, OnOutlier, OnUnseen, Outliers, Policies, Policy, Scaler, Scaling, TableSchema, Transform,
+    Categories, Category, CleanConfig, Codes, Column, ColumnConfig, ColumnType, Constant, Date, DateParts, Encode,
+    Fence, Impute, Number, OnOutlier, OnUnseen, Outliers, Policies, Policy, Scaler, Scaling, TableSchema, Transform,
 };
 pub use config::{DataConfig, Format, Holdout, HoldoutBy, Source, TaskKind, TokenizerKind};
 pub use dataset::Dataset;

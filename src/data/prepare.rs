@@ -58,7 +58,8 @@ fn prepare_with(config: &DataConfig, base: &Path, request: Request<'_>) -> Resul
     let fingerprint = fingerprint(&source, contents.clone(), tokenizer, seed, learned)?;
     let view = View { context: config.context, standardize: config.standardize, seed };
     if learned.is_some()
-        && let Some(dataset) = as_learned(&root, &self::fingerprint(&source, contents.clone(), None, seed, None)?, view, request)
+        && let Some(dataset) =
+            as_learned(&root, &self::fingerprint(&source, contents.clone(), None, seed, None)?, view, request)
     {
         return Ok(dataset);
     }

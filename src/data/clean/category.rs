@@ -122,7 +122,8 @@ impl Category {
     /// # Errors
     /// More categories than can be counted, or an `order` that lacks one.
     pub(super) fn fit(profile: &CategoryProfile, name: &str, settings: &CleanConfig, targets: usize) -> Result<Self> {
-        let encode = settings.encode.unwrap_or(if profile.counts.len() > ONE_HOT { Encode::Target } else { Encode::OneHot });
+        let encode =
+            settings.encode.unwrap_or(if profile.counts.len() > ONE_HOT { Encode::Target } else { Encode::OneHot });
         let mut counts = profile.counts.clone();
         let fill = match settings.impute.as_ref().filter(|impute| impute.fits(ColumnType::Categorical)) {
             Some(Impute::Mode) => {
@@ -139,11 +140,20 @@ impl Category {
         }
         if encode == Encode::Hash {
             let width = settings.buckets();
-            return Ok(Self { categories: Categories::default(), fill, encode, width, table: vec![], folds: vec![], counts: vec![] });
+            return Ok(Self {
+                categories: Categories::default(),
+                fill,
+                encode,
+                width,
+                table: vec![],
+                folds: vec![],
+                counts: vec![],
+            });
         }
         if profile.overflow {
-            return Err(Error::input(format!("column `{name}` has more than {COUNTED} categories"))
-                .next(format!("set `data.columns.{name} = {{ type = \"categorical\", encode = \"hash\" }}`, or \"drop\"")));
+            return Err(Error::input(format!("column `{name}` has more than {COUNTED} categories")).next(format!(
+                "set `data.columns.{name} = {{ type = \"categorical\", encode = \"hash\" }}`, or \"drop\""
+            )));
         }
         let names = ordered(kept(&counts, settings.most()), name, settings.order.as_deref())?;
         let counts = names.iter().map(|name| counts.get(name).copied().unwrap_or(0)).collect();
@@ -152,8 +162,7 @@ impl Category {
             Encode::Target => targets,
             _ => 1,
         };
-        let mut category =
-            Self { categories: names.into(), fill, encode, width, table: vec![], folds: vec![], counts };
+        let mut category = Self { categories: names.into(), fill, encode, width, table: vec![], folds: vec![], counts };
         category.tabulate(settings);
         Ok(category)
     }
@@ -192,6 +201,21 @@ impl Category {
         moments.iter().map(|moments| (moments.mean(), moments.deviation())).collect()
     }
 
+    /// Lets go of what only the training rows need.
+    pub(super) fn settle(&mut self) {
+        self.folds = Vec::new();
+        self.counts = Vec::new();
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
+        let names = self.categories.names.len();
+        match self.encode {
+            Encode::OneHot => self.width == names,
+            Encode::Hash => self.width <= hash::MOST_BUCKETS,
+            _ => self.width > 0 && (names + 1).checked_mul(self.width) == Some(self.table.len()),
+        }
+    }
+
     pub(super) fn sums(&self) -> Option<TargetSums> {
         (self.encode == Encode::Target).then(|| TargetSums::new(self.categories.names.len(), self.width))
     }
@@ -201,6 +225,16 @@ impl Category {
             Encode::OneHot => self.categories.names.iter().map(|category| format!("{name}={category}")).collect(),
             _ if self.width == 1 => vec![name.to_owned()],
             _ => (0..self.width).map(|i| format!("{name}:{i}")).collect(),
+        }
+    }
+
+    /// What it becomes, in words.
+    pub(super) fn becomes(&self) -> String {
+        let encode = serde_json::to_string(&self.encode).unwrap_or_default();
+        let encode = encode.trim_matches('"');
+        match self.encode {
+            Encode::Hash => format!("{encode} to {} features", self.width),
+            _ => format!("{encode} of {} categories, missing as {}", self.categories.names.len(), self.fill),
         }
     }
 

@@ -252,7 +252,9 @@ impl Column {
         used: &mut Used,
         read: impl Fn(&Cell<'a>) -> Result<T, Fault>,
     ) -> Result<Option<T>, Fault> {
-        let fault = if cell.is_missing(&self.markers) { Fault::Missing } else { 
+        let fault = if cell.is_missing(&self.markers) {
+            Fault::Missing
+        } else {
             match read(cell) {
                 Ok(value) => return Ok(Some(value)),
                 Err(fault) => fault,

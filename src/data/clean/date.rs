@@ -46,12 +46,7 @@ pub(super) struct DateProfile {
 
 impl DateProfile {
     pub(super) fn new(columns: usize) -> Self {
-        Self {
-            missing: 0,
-            moments: Moments::default(),
-            sample: Sample::new(columns),
-            ends: [(i32::MAX, i32::MIN); 6],
-        }
+        Self { missing: 0, moments: Moments::default(), sample: Sample::new(columns), ends: [(i32::MAX, i32::MIN); 6] }
     }
 
     pub(super) fn add(&mut self, micros: i64) {
@@ -141,10 +136,10 @@ impl Date {
         }
     }
 
-    /// The date for a person, to the accuracy that 32 bits keep.
+    /// The date for a person, to the minute: 32 bits keep no more over some years.
     pub(super) fn describe(&self, values: &[f32]) -> String {
         let days = values.first().map_or(0.0, |v| f64::from(*v) * self.days.1 + self.days.0);
-        date((days * DAY).round() as i64)
+        date((days * 1440.0).round() as i64 * 60_000_000)
     }
 }
 
@@ -159,13 +154,16 @@ mod tests {
             profile.add(day * 86_400_000_000); // the first of January, February and March 1970
         }
         let date = Date::fit(&profile, &CleanConfig::default());
-        assert_eq!(
-            date.outputs("d"),
-            ["d:elapsed", "d:month_sin", "d:month_cos", "d:weekday_sin", "d:weekday_cos"]
-        );
+        assert_eq!(date.outputs("d"), ["d:elapsed", "d:month_sin", "d:month_cos", "d:weekday_sin", "d:weekday_cos"]);
         let mut out = Vec::new();
         date.write(Some(31 * 86_400_000_000), &mut out);
-        let expected = [(31.0 - 30.0) / 24.1, 0.5, 0.866_025_4, f32::sin(6.0 / 7.0 * 6.283_185_5), f32::cos(6.0 / 7.0 * 6.283_185_5)];
+        let expected = [
+            (31.0 - 30.0) / 24.1,
+            0.5,
+            0.866_025_4,
+            f32::sin(6.0 / 7.0 * 6.283_185_5),
+            f32::cos(6.0 / 7.0 * 6.283_185_5),
+        ];
         assert!(out.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-3), "{out:?} is not {expected:?}");
         assert_eq!(date.describe(&out).get(..10), Some("1970-02-01"));
         out.clear();

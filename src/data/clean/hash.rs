@@ -3,6 +3,9 @@
 /// Features by default.
 pub(super) const BUCKETS: usize = 32;
 
+/// Features at most; the config's rules say the same.
+pub(super) const MOST_BUCKETS: usize = 1 << 16;
+
 /// The feature of `name` among `buckets`, and its sign, which makes collisions cancel on average (Weinberger et al.
 /// 2009); MurmurHash3 as scikit-learn's `FeatureHasher` uses it.
 pub(super) fn place(name: &str, buckets: usize) -> (usize, f32) {

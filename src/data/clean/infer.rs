@@ -27,6 +27,8 @@ pub(in crate::data) struct Guess {
     booleans: u64,
     dates: u64,
     spaces: u64,
+    /// Lists and objects.
+    others: u64,
     distinct: HashSet<u64>,
 }
 
@@ -38,19 +40,26 @@ impl Guess {
             return;
         }
         self.observed += 1;
+        let mut fraction = false;
         match cell {
             Cell::Time(_) => self.dates += 1,
+            Cell::Other(_) => self.others += 1,
             cell if cell.is_boolean() => self.booleans += 1,
             cell => match cell.number() {
                 Ok(number) => {
                     self.numbers += 1;
-                    self.integers += u64::from(number.fract() == 0.0);
+                    fraction = number.fract() != 0.0;
+                    self.integers += u64::from(!fraction);
                 }
                 Err(_) => self.dates += u64::from(cell.time(None).is_ok()),
             },
         }
         if let Cell::Text(text) = cell {
             self.spaces += text.trim().bytes().filter(|byte| *byte == b' ').count() as u64;
+        }
+        // Fractions are no keys: a second value says all that matters, and the rest need not be kept.
+        if fraction && self.distinct.len() > 1 {
+            return;
         }
         let mut hasher = DefaultHasher::new();
         match cell {
@@ -69,9 +78,12 @@ impl Guess {
         let unique = self.distinct.len() as f64 / self.observed.max(1) as f64;
         match () {
             () if self.observed == 0 => ColumnType::Constant,
+            () if self.others > 0 => ColumnType::Categorical, // which says where they are
             () if self.distinct.len() == 1 && self.missing == 0 => ColumnType::Constant,
             () if mostly(self.booleans) => ColumnType::Boolean,
-            () if mostly(self.integers) && unique == 1.0 && self.observed >= 20 && is_key(name) => ColumnType::Identifier,
+            () if mostly(self.integers) && unique == 1.0 && self.observed >= 20 && is_key(name) => {
+                ColumnType::Identifier
+            }
             () if mostly(self.numbers + self.booleans) => ColumnType::Numeric,
             () if mostly(self.dates) => ColumnType::Date,
             () if self.observed >= 20 && unique > 0.5 && self.spaces >= 3 * self.observed => ColumnType::Text,

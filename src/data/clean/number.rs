@@ -148,7 +148,8 @@ impl Number {
         let x = value.unwrap_or(self.fill);
         let outside = value.is_some() && self.fence.is_some_and(|fence| fence.is_outside(x));
         let fenced = self.fence.map_or(x, |fence| fence.apply(x));
-        let scaled = self.scaler.apply(fenced).ok_or_else(|| Fault::Bad(x.to_string(), "above -1, as `log1p` needs"))?;
+        let scaled =
+            self.scaler.apply(fenced).ok_or_else(|| Fault::Bad(x.to_string(), "above -1, as `log1p` needs"))?;
         out.push(scaled as f32);
         if self.indicator {
             out.push(f32::from(u8::from(value.is_none())));
@@ -159,11 +160,27 @@ impl Number {
         Ok(outside)
     }
 
+    /// What it becomes, in words.
+    pub(super) fn becomes(&self) -> String {
+        let scale = serde_json::to_string(&self.scaling).unwrap_or_default();
+        let mut text = format!("scale {}, missing as {}", scale.trim_matches('"'), self.fill as f32);
+        if let Some(Fence { low, high, then }) = self.fence {
+            let then = match then {
+                OnOutlier::Clip => "clipped to",
+                OnOutlier::Mark => "marked outside",
+                OnOutlier::Drop => "rows dropped outside",
+            };
+            text.push_str(&format!(", {then} {}..{}", low as f32, high as f32));
+        }
+        text
+    }
+
     /// The value for a person.
     pub(super) fn describe(&self, values: &[f32]) -> String {
         match values {
             [_, missing, ..] if self.indicator && *missing > 0.5 => "missing".into(),
-            [value, ..] => format!("{}", self.scaler.invert(f64::from(*value)) as f32),
+            // The fifth decimal is about where 32 bits end.
+            [value, ..] => format!("{}", (self.scaler.invert(f64::from(*value)) * 1e5).round() as f32 / 1e5),
             [] => String::new(),
         }
     }

@@ -31,11 +31,15 @@ impl Report {
         let (what, next) = match fault {
             Fault::Missing => (
                 "has no value".to_owned(),
-                format!("fill or remove such rows, leave the column out of `data.features`, or let `data.columns.{column}.on_missing` impute"),
+                format!(
+                    "fill or remove such rows, leave the column out of `data.features`, or let `data.columns.{column}.on_missing` impute"
+                ),
             ),
             Fault::Bad(found, wanted) => (
                 format!("is {found}, not {wanted}"),
-                format!("correct it, set `data.columns.{column}` to its type, or let `data.columns.{column}.on_bad` impute"),
+                format!(
+                    "correct it, set `data.columns.{column}` to its type, or let `data.columns.{column}.on_bad` impute"
+                ),
             ),
             Fault::Unseen(found) => (
                 format!("is {found}, a category that no training row has"),

@@ -42,7 +42,11 @@ impl Sample {
 /// The quantile `q` of sorted values, linear between neighbours (Hyndman and Fan 1996, type 7, as NumPy's default);
 /// 0 of nothing.
 pub(in crate::data) fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let at = q.clamp(0.0, 1.0) * sorted.len().saturating_sub(1) as f64;
+    at_rank(sorted, q.clamp(0.0, 1.0) * sorted.len().saturating_sub(1) as f64)
+}
+
+/// The value at a rank from 0, which may lie between two.
+pub(in crate::data) fn at_rank(sorted: &[f64], at: f64) -> f64 {
     let (low, t) = (at.floor() as usize, at.fract());
     let value = |i: usize| sorted.get(i).or(sorted.last()).copied().unwrap_or(0.0);
     value(low) + (value(low + 1) - value(low)) * t

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::sample::{Moments, quantile};
+use super::sample::{Moments, at_rank, quantile};
 
 /// How numbers are scaled; learned on the training split after imputation and clipping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -80,7 +80,9 @@ impl Scaling {
             Self::Log1p => Scaler::Log1p { center: moments.mean(), width: moments.deviation() },
             Self::Quantile | Self::QuantileNormal => {
                 let n = sorted.len().clamp(1, QUANTILES);
-                let at = |i: usize| quantile(sorted, i as f64 / (n - 1).max(1) as f64);
+                // Multiplied before it is divided: a rank that is whole must not fall a hair beside a tie.
+                let rank = |i: usize| (i * sorted.len().saturating_sub(1)) as f64 / (n - 1).max(1) as f64;
+                let at = |i: usize| at_rank(sorted, rank(i));
                 Scaler::Quantile { quantiles: (0..n).map(at).collect(), normal: self == Self::QuantileNormal }
             }
         }
@@ -192,7 +194,9 @@ mod tests {
     #[test]
     fn the_normal_inverse_is_the_published_one() {
         // Wichura 1988, table of check values.
-        for (p, z) in [(0.25, -0.674_489_750_196_081_7), (0.001, -3.090_232_306_167_814), (1e-20, -9.262_340_089_798_408)] {
+        for (p, z) in
+            [(0.25, -0.674_489_750_196_081_7), (0.001, -3.090_232_306_167_814), (1e-20, -9.262_340_089_798_408)]
+        {
             assert!((probit(p) - z).abs() < 1e-9, "{p}: {}", probit(p));
         }
         assert_eq!(probit(0.5), 0.0);
@@ -207,7 +211,15 @@ mod tests {
             moments.add(*v);
             logs.add(v.ln_1p());
         });
-        for scaling in [Scaling::None, Scaling::Standard, Scaling::MinMax, Scaling::Robust, Scaling::Log1p, Scaling::Quantile, Scaling::QuantileNormal] {
+        for scaling in [
+            Scaling::None,
+            Scaling::Standard,
+            Scaling::MinMax,
+            Scaling::Robust,
+            Scaling::Log1p,
+            Scaling::Quantile,
+            Scaling::QuantileNormal,
+        ] {
             let m = if scaling == Scaling::Log1p { &logs } else { &moments };
             let scaler = scaling.fit(m, &sorted, (0.0, 3960.1));
             for x in [1.6, 40.0, 1000.0] {
@@ -221,7 +233,10 @@ mod tests {
     #[test]
     fn ranks_of_ties_and_beyond_the_ends() {
         let quantiles = [0.0, 1.0, 1.0, 1.0, 3.0];
-        assert_eq!([-1.0, 0.0, 0.5, 1.0, 2.0, 3.0, 9.0].map(|x| rank(&quantiles, x)), [0.0, 0.0, 0.125, 0.5, 0.875, 1.0, 1.0]);
+        assert_eq!(
+            [-1.0, 0.0, 0.5, 1.0, 2.0, 3.0, 9.0].map(|x| rank(&quantiles, x)),
+            [0.0, 0.0, 0.125, 0.5, 0.875, 1.0, 1.0]
+        );
         assert_eq!(rank(&[], 1.0), 0.0);
     }
 }

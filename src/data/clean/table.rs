@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cell, Column, ColumnType, Fault, Transform, Used};
+use super::{Cell, Column, ColumnType, Fault, Transform, Used, hash::MOST_BUCKETS};
 
 /// A table's columns and what each becomes: learned on the training split, stored in the prepared data and in the run,
 /// and applied as it is by `kiln predict` and `kiln eval`.
@@ -25,6 +25,15 @@ impl TableSchema {
     /// The names of all features, in order.
     pub fn outputs(&self) -> Vec<String> {
         self.columns.iter().flat_map(Column::outputs).collect()
+    }
+
+    /// Whether the sizes in it fit each other; a file may have been damaged.
+    pub(in crate::data) fn is_sound(&self) -> bool {
+        self.columns.iter().all(|column| match &column.transform {
+            Transform::Category(category) => category.is_sound(),
+            Transform::Words { buckets } => *buckets <= MOST_BUCKETS,
+            Transform::Drop | Transform::Number(_) | Transform::Date(_) => true,
+        })
     }
 
     /// The features that are codes to embed.
@@ -63,6 +72,16 @@ impl TableSchema {
         dropped
     }
 
+    /// As it is stored: without what only the training rows need.
+    pub(in crate::data) fn settled(mut self) -> Self {
+        for column in &mut self.columns {
+            if let Transform::Category(category) = &mut column.transform {
+                category.settle();
+            }
+        }
+        self
+    }
+
     /// The row's values for a person, in the units of the source.
     pub(in crate::data) fn describe(&self, values: &[f32]) -> Vec<String> {
         let mut rest = values;
@@ -78,18 +97,28 @@ impl TableSchema {
     /// What was learned, a line a thing that a person may want to change.
     pub(in crate::data) fn summary(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        let kinds = [ColumnType::Numeric, ColumnType::Boolean, ColumnType::Categorical, ColumnType::Date, ColumnType::Text];
+        let kinds =
+            [ColumnType::Numeric, ColumnType::Boolean, ColumnType::Categorical, ColumnType::Date, ColumnType::Text];
         let count = |kind| self.columns.iter().filter(|column| column.kind == kind).count();
-        let kinds: Vec<String> =
-            kinds.into_iter().filter(|kind| count(*kind) > 0).map(|kind| format!("{} {}", count(kind), kind.name())).collect();
-        lines.push(format!("{} features from {} columns: {}", self.outputs().len(), self.columns.len(), kinds.join(", ")));
+        let kinds: Vec<String> = kinds
+            .into_iter()
+            .filter(|kind| count(*kind) > 0)
+            .map(|kind| format!("{} {}", count(kind), kind.name()))
+            .collect();
+        lines.push(format!(
+            "{} features from {} columns: {}",
+            self.outputs().len(),
+            self.columns.len(),
+            kinds.join(", ")
+        ));
         for kind in [ColumnType::Constant, ColumnType::Identifier] {
             let names: Vec<&str> =
                 self.columns.iter().filter(|column| column.kind == kind).map(|column| column.name.as_str()).collect();
             if !names.is_empty() {
                 let shown = names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
                 let more = if names.len() > 5 { format!(" and {} more", names.len() - 5) } else { String::new() };
-                lines.push(format!("left out as {}: {shown}{more} (`data.columns` can name another type)", kind.name()));
+                lines
+                    .push(format!("left out as {}: {shown}{more} (`data.columns` can name another type)", kind.name()));
             }
         }
         lines
@@ -102,6 +131,19 @@ impl TableSchema {
 }
 
 impl Column {
+    /// What it becomes, in words.
+    pub fn becomes(&self) -> String {
+        match &self.transform {
+            Transform::Drop => "left out".into(),
+            Transform::Number(number) => number.becomes(),
+            Transform::Category(category) => category.becomes(),
+            Transform::Date(date) => {
+                format!("time that went by, {}", self.outputs().len() - 1 - usize::from(date.indicator)) + " parts"
+            }
+            Transform::Words { buckets } => format!("words hashed to {buckets} features"),
+        }
+    }
+
     fn told(&self, used: &Used) -> Option<String> {
         let fill = match &self.transform {
             Transform::Number(number) => format!("{}", number.fill as f32),

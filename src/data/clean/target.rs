@@ -60,9 +60,10 @@ impl TargetSums {
         for category in 0..self.categories {
             let own = self.over(category, without);
             let rows = own.first().copied().unwrap_or(0.0);
-            let encoded = own.iter().skip(1).zip(&means).map(|(sum, mean)| {
-                if rows + smooth > 0.0 { (sum + smooth * mean) / (rows + smooth) } else { *mean }
-            });
+            let encoded =
+                own.iter().skip(1).zip(&means).map(|(sum, mean)| {
+                    if rows + smooth > 0.0 { (sum + smooth * mean) / (rows + smooth) } else { *mean }
+                });
             table.extend(encoded);
         }
         table.extend(means);

@@ -173,6 +173,7 @@ mod tests {
             ("adult", 48_842),
             ("adult-uci", 32_561),
             ("bank", 4_521),
+            ("flights", 3_000_000),
         ];
         for (name, expected) in expected {
             let set = manifest::find(name).unwrap();

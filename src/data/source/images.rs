@@ -227,7 +227,8 @@ mod tests {
         let red = (None, [[255.0; 4], [0.0; 4], [9.0; 4]].concat(), vec![1.0]);
         assert_eq!((kept.rows.len(), &kept.rows[1]), (2, &red));
         let path = folder.path().join("red/b.png");
-        let schema = Schema { input: records.input, target: records.target, table: None, scale: None, bytes_per_token: None };
+        let schema =
+            Schema { input: records.input, target: records.target, table: None, scale: None, bytes_per_token: None };
         assert_eq!(read_one(&path, &schema).unwrap(), [[255u8; 4], [0; 4], [9; 4]].concat());
     }
 

@@ -14,8 +14,8 @@ pub(crate) use sink::Kept;
 pub(super) use text::{Chunk, Corpus, Reading};
 
 use super::{DataConfig, Format, RecordSink, Records, Source, TaskKind, fetch};
-use table::Request;
 use crate::error::{Error, Result};
+use table::Request;
 
 /// A source, found on this machine.
 #[derive(Debug)]

@@ -24,8 +24,11 @@ pub(super) fn columns(path: &Path, layout: &Layout) -> Result<Vec<String>> {
     if !layout.header && !layout.names.is_empty() {
         if layout.names.len() != first.len() {
             let (given, found) = (layout.names.len(), first.len());
-            return Err(Error::input(format!("`data.names` has {given} names, but {} has {found} columns", path.display()))
-                .next("give one name for each column"));
+            return Err(Error::input(format!(
+                "`data.names` has {given} names, but {} has {found} columns",
+                path.display()
+            ))
+            .next("give one name for each column"));
         }
         return Ok(layout.names.clone());
     }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::{Layout, columns};
-use crate::data::{DataConfig, HoldoutBy};
 use crate::data::fetch::nearest;
+use crate::data::{DataConfig, HoldoutBy};
 use crate::error::{Error, Result};
 
 /// The columns' names by their use.

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::{Cell, Layout, columns, each_row};
-use crate::data::Schema;
 use crate::data::clean::{Report, Used};
+use crate::data::{InputSchema, Schema};
 use crate::error::{Error, Result};
 
 /// What reading a table found.
@@ -33,6 +33,9 @@ pub fn read_rows(
         return Err(Error::input(format!("{} is a table, but the model does not take tables", path.display()))
             .next("give a file of the kind that the model was trained on"));
     };
+    if !table.is_sound() || (InputSchema::Table { columns: table.outputs() }) != schema.input {
+        return Err(Error::input("the run's schema.json is damaged").next("`kiln resume` writes it anew"));
+    }
     let there = columns(path, layout)?;
     let mut names = Vec::new();
     let places: Vec<Option<usize>> = table

@@ -54,7 +54,7 @@ pub(in crate::data) fn read(
     }
     let used = table.write(&schema, &target, &splitter, sink)?;
     schema.told(&used).iter().for_each(|line| (request.progress)(line));
-    Ok(Records { input: InputSchema::Table { columns: schema.outputs() }, target, table: Some(schema) })
+    Ok(Records { input: InputSchema::Table { columns: schema.outputs() }, target, table: Some(schema.settled()) })
 }
 
 /// One row of a pass.
@@ -101,7 +101,8 @@ impl<'a> Table<'a> {
                 .next("give one column in `data.target`"));
         }
         let settings = plan.features.iter().map(|name| columns(config).of(name)).collect();
-        let mut table = Self { files, layout: Layout::from(config), plan, config, request, settings, absent: Vec::new() };
+        let mut table =
+            Self { files, layout: Layout::from(config), plan, config, request, settings, absent: Vec::new() };
         table.absent = table.absent()?;
         Ok(table)
     }

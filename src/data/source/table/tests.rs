@@ -223,7 +223,10 @@ const SHOP: &str = "size,city,y\n1,Rome,a\n2,Oslo,b\n3,Rome,a\n4,Oslo,b\n";
 #[test]
 fn columns_are_read_by_name_for_prediction() {
     let schema = learned(SHOP, json!({}));
-    assert_eq!(schema.input, InputSchema::Table { columns: vec!["size".into(), "city=Oslo".into(), "city=Rome".into()] });
+    assert_eq!(
+        schema.input,
+        InputSchema::Table { columns: vec!["size".into(), "city=Oslo".into(), "city=Rome".into()] }
+    );
     let (rows, told) = predicted(&schema, "other,city,size\nx,Rome,7\ny,Oslo,8\n").unwrap();
     assert_eq!(rows, [[7.0, 0.0, 1.0], [8.0, 1.0, 0.0]]);
     assert_eq!(told, Vec::<String>::new());
@@ -291,8 +294,13 @@ fn outlier_rows_are_dropped_from_training_only_and_do_not_move_the_scale() {
     assert_eq!(rows.len(), 39);
     let (largest, sum) = rows.iter().fold((0.0f32, 0.0), |(most, sum), row| (row.0[0].abs().max(most), sum + row.0[0]));
     assert!(largest < 2.0 && sum.abs() < 1e-4, "{largest} {sum}");
-    let schema =
-        Schema { input: records.input, target: records.target, table: records.table, scale: None, bytes_per_token: None };
+    let schema = Schema {
+        input: records.input,
+        target: records.target,
+        table: records.table,
+        scale: None,
+        bytes_per_token: None,
+    };
     assert_eq!(predicted(&schema, "x\n1000\n").unwrap().0.len(), 1, "a row to predict for is never dropped");
 }
 
