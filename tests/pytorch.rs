@@ -157,7 +157,7 @@ impl Case {
 }
 
 fn task(kind: TaskKind, input: InputSchema, target: TargetSchema) -> Task {
-    Task::new(kind, &Schema { input, target, scale: None, bytes_per_token: None }, 0.0).unwrap()
+    Task::new(kind, &Schema { input, target, table: None, scale: None, bytes_per_token: None }, 0.0).unwrap()
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Console, console::table};
 use crate::{
     config::Plan,
-    data::{self, Split, fetch},
+    data::{self, Column, Split, TableSchema, fetch},
     error::Result,
 };
 
@@ -59,7 +59,10 @@ pub fn data_show(plan: Plan, rows: u64, console: &Console) -> Result<()> {
             .collect::<Vec<_>>(),
     });
     console.result(&result, || {
-        let schema = serde_json::to_string(dataset.schema()).unwrap_or_default();
+        let schema = match &dataset.schema().table {
+            Some(table) => columns(table),
+            None => serde_json::to_string(dataset.schema()).unwrap_or_default(),
+        };
         let mut text =
             format!("fingerprint {}\nfolder {}\nschema {schema}\n", dataset.fingerprint(), dataset.folder().display());
         for (split, len, examples) in &splits {
@@ -70,4 +73,16 @@ pub fn data_show(plan: Plan, rows: u64, console: &Console) -> Result<()> {
         }
         text
     })
+}
+
+/// A table's columns: name, type, what the training split misses, and what each becomes.
+fn columns(schema: &TableSchema) -> String {
+    let row = |column: &Column| {
+        let missing = if column.missing > 0 { format!("{} missing", column.missing) } else { String::new() };
+        let kind = column.kind.name().to_string();
+        vec![column.name.clone(), kind, missing, column.outputs().len().to_string(), column.becomes()]
+    };
+    let head = ["column", "type", "", "features", "becomes"].map(String::from).to_vec();
+    let rows: Vec<_> = [head].into_iter().chain(schema.columns.iter().map(row)).collect();
+    format!("\n{}", table(&rows))
 }

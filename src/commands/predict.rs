@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{Console, Trained};
 use crate::{
     data::{
-        DataConfig, HostInput, InputSchema, Scale, TargetSchema,
+        DataConfig, HostInput, InputSchema, Scale, Schema, TableSchema, TargetSchema,
         source::{self, table::Layout},
     },
     error::{Error, IoContext, Result},
@@ -33,9 +33,13 @@ pub fn predict(trained: &Trained, input: &Path, output: Option<&Path>, console: 
             return Err(Error::input(format!("run `{}` is a language model", trained.dir.name()))
                 .next("use `kiln generate` for it"));
         }
-        InputSchema::Table { columns } => {
-            let layout = layout(input, columns, &trained.plan.data);
-            source::table::read_features(input, ready.task.schema(), layout, &mut |row| rows.push(row, None))?;
+        InputSchema::Table { .. } => {
+            let schema = ready.task.schema();
+            let layout = layout(input, schema, &trained.plan.data)?;
+            // All faults are told before anything is written.
+            let read = source::table::read_rows(input, schema, &layout, &mut |_| Ok(()))?;
+            read.told.iter().for_each(|line| console.say(line));
+            source::table::read_rows(input, schema, &layout, &mut |row| rows.push(row, None))?;
         }
         InputSchema::Image { .. } => {
             for picture in pictures(input)? {
@@ -52,20 +56,33 @@ pub fn predict(trained: &Trained, input: &Path, output: Option<&Path>, console: 
     Ok(())
 }
 
-/// The layout of a table to predict for: its own file may use another delimiter than the training data did.
-fn layout(input: &Path, columns: &[String], config: &DataConfig) -> Layout {
-    let unnamed = columns.iter().all(|name| name.strip_prefix('c').is_some_and(|n| n.parse::<usize>().is_ok()));
+/// The layout of a table to predict for: its own file may use another delimiter than the training data did, and may
+/// have a header, or lack the targets, where that had none.
+fn layout(input: &Path, schema: &Schema, config: &DataConfig) -> Result<Layout> {
+    let needed = schema.table.as_ref().map(TableSchema::needed).unwrap_or_default();
+    let unnamed = needed.iter().all(|name| name.strip_prefix('c').is_some_and(|n| n.parse::<usize>().is_ok()));
     let mut first = String::new();
     if let Ok(file) = File::open(input) {
         // What cannot be read here fails with its place in the reader.
         let _ = BufReader::new(file).take(1 << 20).read_line(&mut first);
     }
-    let names = |delimiter: &char| {
-        let found: Vec<&str> = first.trim_end().split(*delimiter).map(|cell| cell.trim_matches('"')).collect();
-        columns.iter().all(|name| found.contains(&name.as_str()))
+    let cells = |delimiter: char| -> Vec<&str> {
+        first.trim_end().split(delimiter).map(|cell| cell.trim().trim_matches('"')).collect()
     };
-    let delimiter = [config.delimiter, ',', ';', '\t'].into_iter().find(names).unwrap_or(config.delimiter);
-    Layout { format: None, header: config.header && !unnamed, delimiter }
+    let names = |delimiter: &char| needed.iter().all(|name| cells(*delimiter).contains(&name.as_str()));
+    let named = [config.delimiter, ',', ';', '\t'].into_iter().find(names);
+    let delimiter = named.unwrap_or(config.delimiter);
+    let mut layout = Layout { format: None, header: config.header && !unnamed, delimiter, names: Vec::new() };
+    let given = source::names(config)?;
+    if !given.is_empty() {
+        layout.header = named.is_some();
+        layout.names = given;
+        let targets = schema.target.names();
+        if !layout.header && cells(delimiter).len() < layout.names.len() {
+            layout.names.retain(|name| !targets.contains(name) && !config.target.contains(name));
+        }
+    }
+    Ok(layout)
 }
 
 /// Collects rows into batches and writes what the model says of them, in order.
@@ -82,7 +99,7 @@ impl<'a> Rows<'a> {
         Self { ready, writer, values: Vec::new(), names: Vec::new(), count: 0 }
     }
 
-    /// Adds one row, unscaled.
+    /// Adds one row: the features of a table, or a picture's pixels unscaled.
     fn push(&mut self, row: &[f32], name: Option<String>) -> Result<()> {
         match &self.ready.task.schema().scale {
             Some(scale) => self.values.extend(standardized(row, scale)),
@@ -123,7 +140,7 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// `(x - mean) / std` per channel of a picture or column of a table.
+/// `(x - mean) / std` per channel of a picture.
 fn standardized(row: &[f32], scale: &Scale) -> Vec<f32> {
     let each = (row.len() / scale.mean.len().max(1)).max(1);
     let scaled = row.chunks(each).zip(scale.mean.iter().zip(&scale.std));

@@ -7,7 +7,7 @@ use super::{
     tree::{Data, Node},
 };
 use crate::{
-    data::{Fold, FoldBy, Format, Source, TaskKind, TokenizerKind},
+    data::{CleanConfig, ColumnConfig, Fold, FoldBy, Format, HoldoutBy, Outliers, Source, TaskKind, TokenizerKind},
     model::{ModelConfig, PositionKind},
     optim::ScheduleKind,
 };
@@ -21,6 +21,7 @@ pub(super) fn check(plan: &Plan, root: &Node) -> Vec<Fault> {
     rules.schedule(plan);
     rules.eval(plan);
     rules.data(plan);
+    rules.table(plan);
     rules.task(plan);
     rules.model(plan);
     rules.tune(plan);
@@ -285,6 +286,57 @@ impl Rules<'_> {
         if task == TaskKind::LanguageModel {
             let message = "`data.fold` shares out rows, but `data.task` = \"language-model\" has none";
             self.broken(message, &["data.fold", "data.task"], "remove `fold`");
+        }
+    }
+
+    fn table(&mut self, plan: &Plan) {
+        let data = &plan.data;
+        let by_column = matches!(data.holdout.by, HoldoutBy::Group | HoldoutBy::Time);
+        let keys = ["data.holdout.by", "data.holdout.column"];
+        match (&data.holdout.column, by_column) {
+            (None, true) => {
+                let message = format!("`data.holdout.by` = {} needs `data.holdout.column`", word(&data.holdout.by));
+                self.broken(message, &keys[..1], "name the column, as in `column = \"date\"`");
+            }
+            (Some(column), false) => {
+                let message = format!("`data.holdout.column` = \"{column}\" does nothing without `by`");
+                self.broken(message, &keys, "add `by = \"time\"` or `by = \"group\"`");
+            }
+            _ => {}
+        }
+        if data.holdout.by == HoldoutBy::Class && data.task != TaskKind::Classification {
+            let message =
+                format!("`data.holdout.by` = \"class\" needs classes, but `data.task` = {}", word(&data.task));
+            self.broken(message, &["data.holdout.by", "data.task"], "remove `by`");
+        }
+        let pictures = matches!(data.format, Some(Format::Idx | Format::Images));
+        if data.holdout.by != HoldoutBy::Row && (data.task == TaskKind::LanguageModel || pictures) {
+            self.broken("`data.holdout.by` is for tables", &["data.holdout.by"], "remove `by`");
+        }
+        self.columns("data.clean", &data.clean);
+        for (name, column) in &data.columns {
+            if let ColumnConfig::Table(own) = column {
+                self.columns(&format!("data.columns.{name}"), own);
+            }
+        }
+    }
+
+    /// The ranges of a column's keys.
+    fn columns(&mut self, at: &str, own: &CleanConfig) {
+        let key = |name: &str| format!("{at}.{name}");
+        let sizes = [("buckets", own.buckets, 1 << 16), ("most", own.most, 100_000)];
+        for (name, size, most) in sizes.into_iter().filter_map(|(name, size, most)| Some((name, size?, most))) {
+            self.at_least_one(&[(&key(name), size)]);
+            self.at_most(&[(&key(name), size, most)]);
+        }
+        self.not_negative(&[(&key("smooth"), own.smooth.unwrap_or(0.0))]);
+        match own.outliers {
+            Some(Outliers::Iqr(times) | Outliers::ZScore(times)) => self.positive(&[(&key("outliers"), times)]),
+            Some(Outliers::Quantile(share)) if !(0.0..0.5).contains(&share) => {
+                let message = format!("`{}` must be in [0, 0.5), found {share}", key("outliers.quantile"));
+                self.broken(message, &[&key("outliers")], "0.01 bounds the outer 1 % on both sides");
+            }
+            _ => {}
         }
     }
 

@@ -77,10 +77,21 @@ pub(super) fn is_one_key_of(schema: &Value) -> bool {
     tag(schema).is_none() && choices(schema).iter().any(|choice| choice.get("properties").is_some())
 }
 
+/// What may stand in one place in several forms, as a word or a table: its forms.
+pub(super) fn forms(schema: &Value) -> &[Value] {
+    schema.get("anyOf").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// What every key of a table with free keys holds, as `data.columns` does.
+pub(super) fn free(schema: &Value) -> Option<&Value> {
+    schema.get("additionalProperties").filter(|each| each.is_object())
+}
+
 /// The schema of `key` under `schema`, whatever alternative it belongs to.
 pub(super) fn child<'a>(schema: &'a Value, key: &str) -> Option<&'a Value> {
     let own = schema.get("properties").and_then(|properties| properties.get(key));
-    own.or_else(|| choices(schema).iter().find_map(|choice| child(choice, key)))
+    own.or_else(|| choices(schema).iter().chain(forms(schema)).find_map(|choice| child(choice, key)))
+        .or_else(|| free(schema))
 }
 
 /// TOML has no null: an optional key is one that may be left out.

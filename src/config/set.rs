@@ -56,6 +56,14 @@ fn known(path: &str, parts: &[(String, Place)]) -> Result<(), Fault> {
     if keys.iter().any(|key| key == path) {
         return Ok(());
     }
+    // A table with free keys, as `data.columns`, takes any name; what follows it is checked with the rest.
+    let mut under = Some(schema::shared());
+    for (part, _) in parts {
+        under = under.and_then(|schema| schema::child(schema, part));
+        if under.is_some_and(|schema| schema::free(schema).is_some()) {
+            return Ok(());
+        }
+    }
     let meant = meant(path, &keys);
     let (label, next) = match meant {
         Some(key) => (format!("did you mean `{key}`?"), format!("write --set {key}=...")),

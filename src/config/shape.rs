@@ -5,7 +5,7 @@ use toml::Value;
 
 use super::{
     fault::Fault,
-    schema::{choices, keys, properties, shared, tag, words},
+    schema::{choices, forms, free, keys, properties, shared, tag, words},
     suggest::{list, nearest},
     tree::{Data, Node},
 };
@@ -23,6 +23,12 @@ struct Walk {
 
 impl Walk {
     fn node(&mut self, path: &str, node: &Node, schema: &Schema) {
+        if !forms(schema).is_empty() {
+            return match forms(schema).iter().find(|form| is_like(node, form)) {
+                Some(form) => self.node(path, node, form),
+                None => self.wrong_type(path, node, schema),
+            };
+        }
         if !words(schema).is_empty() || !choices(schema).is_empty() {
             return self.choice(path, node, schema);
         }
@@ -45,9 +51,10 @@ impl Walk {
         for (key, child) in node.entries() {
             match schema.get("properties").and_then(|properties| properties.get(key)) {
                 Some(property) => self.node(&join(path, key), child, property),
-                None => match schema.get("additionalProperties") {
-                    Some(Schema::Bool(true)) => {}
-                    Some(each @ Schema::Object(_)) => self.named(path, key, child, each),
+                None => match (schema.get("additionalProperties"), free(schema)) {
+                    (Some(Schema::Bool(true)), _) => {}
+                    (_, Some(each)) if path == "tune.space" => self.dotted(path, key, child, each),
+                    (_, Some(each)) => self.node(&join(path, key), child, each),
                     _ => self.unknown_key(path, key, child, schema, note),
                 },
             }
@@ -58,8 +65,8 @@ impl Walk {
         }
     }
 
-    /// An entry of a table whose keys are free: dotted keys of the config.
-    fn named(&mut self, path: &str, key: &str, node: &Node, each: &Schema) {
+    /// An entry of a table whose keys are keys of the config, dots and all.
+    fn dotted(&mut self, path: &str, key: &str, node: &Node, each: &Schema) {
         let nested = |(inner, child): &(String, Node)| {
             matches!(child.data, Data::Table(_)) && properties(each).all(|(name, _)| name != inner)
         };
@@ -232,6 +239,18 @@ impl Walk {
     }
 }
 
+/// Whether a value is of the form's type, whatever is wrong inside of it.
+fn is_like(node: &Node, form: &Schema) -> bool {
+    let wants = form.get("type").and_then(Schema::as_str);
+    match &node.data {
+        Data::Table(_) => wants == Some("object"),
+        Data::Array(_) => wants == Some("array"),
+        Data::Leaf(Value::String(_)) => wants == Some("string") || !words(form).is_empty(),
+        Data::Leaf(Value::Integer(_) | Value::Float(_)) => matches!(wants, Some("number" | "integer")),
+        Data::Leaf(_) => false,
+    }
+}
+
 /// What to write for a table that was given as one word: the key that takes this word, if there is one.
 fn named(text: &str, schema: &Schema) -> String {
     match properties(schema).find(|(_, child)| words(child).contains(&text)) {
@@ -267,6 +286,9 @@ fn table_example(key: &str, schema: &Schema) -> String {
 
 /// What a value should be, with its article.
 fn describe(schema: &Schema) -> String {
+    if !forms(schema).is_empty() {
+        return forms(schema).iter().map(describe).collect::<Vec<_>>().join(", or ");
+    }
     if tag(schema).is_some() {
         return "a table".into();
     }
@@ -286,6 +308,9 @@ fn describe(schema: &Schema) -> String {
 
 /// A value of the right type, as TOML.
 fn example(schema: &Schema) -> String {
+    if let Some(form) = forms(schema).first() {
+        return example(form);
+    }
     if let Some(word) = words(schema).first() {
         return format!("\"{word}\"");
     }

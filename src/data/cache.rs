@@ -36,6 +36,11 @@ pub(super) fn shard_path(folder: &Path, split: Split) -> PathBuf {
     folder.join(split.name()).with_extension("shard")
 }
 
+/// Where the data with this fingerprint lies, if it is there.
+pub(super) fn folder(root: &Path, fingerprint: &str) -> PathBuf {
+    root.join("prepared").join(fingerprint)
+}
+
 /// The folder of the data with this fingerprint: opened by `open` if it is there and whole, else built by `build` in
 /// a temporary sibling, synced, and renamed. Processes that want the same data wait for the first one.
 ///
@@ -49,7 +54,7 @@ pub(super) fn entry<T>(
     build: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<T> {
     let parent = root.join("prepared");
-    let folder = parent.join(fingerprint);
+    let folder = folder(root, fingerprint);
     fs::create_dir_all(&parent).io("create", &parent)?;
     let _lock = lock(&parent.join(format!("{fingerprint}.lock")), progress)?;
     if folder.is_dir() {

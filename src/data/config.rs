@@ -1,9 +1,11 @@
 //! The `[data]` section.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{CleanConfig, ColumnConfig};
 
 use super::Fold;
 
@@ -78,19 +80,46 @@ pub enum TokenizerKind {
     Bpe(usize),
 }
 
+/// What decides which rows of a table are held out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HoldoutBy {
+    /// A hash of the row's number.
+    #[default]
+    Row,
+    /// The same within every class, so that each split has every class's exact share.
+    Class,
+    /// A hash of `column`: rows of one group (a patient, a customer) are in one split.
+    Group,
+    /// `column`, a date or a number: the last rows are the test split, those before them validation.
+    Time,
+}
+
 /// Fractions held out, by a hash of the row (tables, images) or by position (text: the end).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Holdout {
     /// Fraction for validation, `[0, 1)`.
     pub validation: f64,
     /// Fraction for test, `[0, 1)`; a data set with its own test split keeps that and ignores this.
     pub test: f64,
+    /// Tables: what decides which rows are held out.
+    pub by: HoldoutBy,
+    /// Tables: the column of `by = "group"` or `by = "time"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+}
+
+impl Holdout {
+    /// Fractions for validation and test, by the row.
+    pub const fn of(validation: f64, test: f64) -> Self {
+        Self { validation, test, by: HoldoutBy::Row, column: None }
+    }
 }
 
 impl Default for Holdout {
     fn default() -> Self {
-        Self { validation: 0.1, test: 0.0 }
+        Self::of(0.1, 0.0)
     }
 }
 
@@ -115,14 +144,24 @@ pub struct DataConfig {
     #[serde(default = "context")]
     pub context: usize,
     /// Tables: the target column or columns; the last column by default.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "one_or_many")]
+    #[schemars(with = "OneOrMany")]
     pub target: Vec<String>,
     /// Tables: the feature columns; all but the targets by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<String>,
+    /// Tables: how columns become numbers, for all that `columns` does not say otherwise of.
+    #[serde(default, skip_serializing_if = "CleanConfig::is_empty")]
+    pub clean: CleanConfig,
+    /// Tables: a column's type, as in `zip = "categorical"`, or a table of its type and transforms.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, ColumnConfig>,
     /// CSV: whether the first row names the columns; without names they are `c0`, `c1`, ...
     #[serde(default = "yes")]
     pub header: bool,
+    /// CSV without a header: the columns' names, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
     /// CSV: the delimiter, one ASCII character.
     #[serde(default = "comma")]
     pub delimiter: char,
@@ -132,7 +171,7 @@ pub struct DataConfig {
     /// Image folder: 1 for grey, 3 for RGB.
     #[serde(default = "channels")]
     pub channels: usize,
-    /// Standardise features and pixels with the training split's mean and deviation.
+    /// Standardise pixels, and numeric columns that no `scale` says otherwise of, by the training split.
     #[serde(default = "yes")]
     pub standardize: bool,
     /// Fractions held out for validation and test.
@@ -153,6 +192,21 @@ pub struct DataConfig {
     /// Where prepared shards are kept; the user's cache folder by default (`KILN_CACHE` overrides).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
+}
+
+/// One name, or a list of them.
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(name) => vec![name],
+        OneOrMany::Many(names) => names,
+    })
 }
 
 fn bytes() -> TokenizerKind {

@@ -27,9 +27,8 @@ impl Dataset {
                 let picture = picture(&raw, *channels, *height, *width);
                 format!("{picture}{channels}x{height}x{width}: {}", self.target(&batch.target))
             }
-            (HostInput::Floats { values, .. }, InputSchema::Table { columns }) => {
-                let named = columns.iter().zip(self.unscaled(values));
-                let named: Vec<String> = named.map(|(name, v)| format!("{name} = {v}")).collect();
+            (HostInput::Floats { values, .. }, InputSchema::Table { .. }) => {
+                let named = schema.table.as_ref().map(|table| table.describe(values)).unwrap_or_default();
                 format!("{}: {}", named.join(", "), self.target(&batch.target))
             }
             (HostInput::Floats { values, .. }, InputSchema::Tokens { .. }) => format!("{values:?}"),

@@ -1,19 +1,20 @@
 //! Preparing a source: once, into a folder of shards that its fingerprint names.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Serialize;
 
 use super::{
-    DataConfig, Dataset, Format, Holdout, RecordWriter, Schema, Split, TaskKind, TokenizerKind, cache,
+    CleanConfig, ColumnConfig, DataConfig, Dataset, Format, Holdout, RecordWriter, Records, Schema, Split, TaskKind,
+    TokenizerKind, cache,
     dataset::{SCHEMA_FILE, View},
-    source::{self, Resolved},
+    source::{self, Resolved, table::Request},
     tokenize,
 };
 use crate::error::{Error, IoContext, Result};
 
 /// Raised whenever the same source and settings would give other bytes.
-const PREPARATION: u32 = 2;
+const PREPARATION: u32 = 3;
 
 /// Prepares the data of a config, or finds it prepared, and opens it. Relative paths start from `base`.
 ///
@@ -23,6 +24,27 @@ const PREPARATION: u32 = 2;
 /// # Errors
 /// Settings that contradict each other, a source that cannot be read, a split that is too short.
 pub fn prepare(config: &DataConfig, base: &Path, seed: u64, progress: &dyn Fn(&str)) -> Result<Dataset> {
+    prepare_with(config, base, Request { seed, learned: None, progress })
+}
+
+/// The same with what a run has `learned` of a table: its transforms and classes are applied as they are, whatever the
+/// rows are now.
+///
+/// # Errors
+/// As [`prepare`]; a row that the run's columns or classes do not take.
+pub fn prepare_as(
+    config: &DataConfig,
+    base: &Path,
+    seed: u64,
+    learned: &Schema,
+    progress: &dyn Fn(&str),
+) -> Result<Dataset> {
+    let learned = Some(learned).filter(|schema| schema.table.is_some());
+    prepare_with(config, base, Request { seed, learned, progress })
+}
+
+fn prepare_with(config: &DataConfig, base: &Path, request: Request<'_>) -> Result<Dataset> {
+    let Request { seed, learned, progress } = request;
     check(config)?;
     let seed = config.seed.unwrap_or(seed);
     let source = source::resolve(config, base, progress)?;
@@ -34,12 +56,18 @@ pub fn prepare(config: &DataConfig, base: &Path, seed: u64, progress: &dyn Fn(&s
     let root = cache::root(config.cache.as_ref().map(|c| base.join(c)).as_deref())?;
     let contents = cache::contents(&root, &source.files, &source.names())?;
     let tokenizer = given.iter().map(|f| cache::contents(&root, std::slice::from_ref(f), &[])).next().transpose()?;
-    let fingerprint = fingerprint(&source, contents, tokenizer, seed)?;
+    let fingerprint = fingerprint(&source, contents.clone(), tokenizer, seed, learned)?;
     let view = View { context: config.context, standardize: config.standardize, seed };
+    if learned.is_some()
+        && let Some(dataset) =
+            as_learned(&root, &self::fingerprint(&source, contents.clone(), None, seed, None)?, view, request)
+    {
+        return Ok(dataset);
+    }
     let open = |folder: &Path| Dataset::open(folder, &fingerprint, view);
     let dataset = cache::entry(&root, &fingerprint, progress, open, |folder| match source.format {
         Format::Text => tokenize::build(&source, given.as_deref(), folder, progress),
-        _ => build_records(&source, seed, folder, progress),
+        _ => build_records(&source, request, folder),
     })?;
     check_splits(config, &dataset)?;
     match &config.fold {
@@ -48,13 +76,23 @@ pub fn prepare(config: &DataConfig, base: &Path, seed: u64, progress: &dyn Fn(&s
     }
 }
 
+/// The data as a run prepared it, where it is still there and learned the same.
+fn as_learned(root: &Path, fingerprint: &str, view: View, request: Request<'_>) -> Option<Dataset> {
+    let dataset = Dataset::open(&cache::folder(root, fingerprint), fingerprint, view).ok()?;
+    let same = |learned: &Schema| {
+        let schema = dataset.schema();
+        learned.table == schema.table && learned.target == schema.target
+    };
+    request.learned.is_some_and(same).then_some(dataset)
+}
+
 /// Everything that the prepared bytes depend on.
 #[derive(Serialize)]
 struct Key<'a> {
     preparation: u32,
     contents: String,
     format: Format,
-    holdout: Holdout,
+    holdout: &'a Holdout,
     limit: u64,
     text: Option<TextKey<'a>>,
     records: Option<RecordsKey<'a>>,
@@ -74,20 +112,33 @@ struct RecordsKey<'a> {
     target: &'a [String],
     features: &'a [String],
     header: bool,
+    names: &'a [String],
     delimiter: char,
+    /// Tables only: pictures are standardised when they are read.
+    standardize: Option<bool>,
+    clean: &'a CleanConfig,
+    columns: &'a BTreeMap<String, ColumnConfig>,
+    learned: Option<&'a Schema>,
     image_size: [usize; 2],
     channels: usize,
 }
 
-fn fingerprint(source: &Resolved, contents: String, tokenizer: Option<String>, seed: u64) -> Result<String> {
+fn fingerprint(
+    source: &Resolved,
+    contents: String,
+    tokenizer: Option<String>,
+    seed: u64,
+    learned: Option<&Schema>,
+) -> Result<String> {
     let config = &source.config;
     let text = source.format == Format::Text;
+    let table = matches!(source.format, Format::Csv | Format::Parquet | Format::Jsonl);
     let kind = Some(&config.tokenizer).filter(|_| tokenizer.is_none());
     let key = Key {
         preparation: PREPARATION,
         contents,
         format: source.format,
-        holdout: config.holdout,
+        holdout: &config.holdout,
         limit: config.limit,
         text: text.then_some(TextKey { kind, file: tokenizer }),
         records: (!text).then_some(RecordsKey {
@@ -96,7 +147,12 @@ fn fingerprint(source: &Resolved, contents: String, tokenizer: Option<String>, s
             target: &config.target,
             features: &config.features,
             header: config.header,
+            names: &config.names,
             delimiter: config.delimiter,
+            standardize: table.then_some(config.standardize),
+            clean: &config.clean,
+            columns: &config.columns,
+            learned,
             image_size: config.image_size,
             channels: config.channels,
         }),
@@ -106,7 +162,7 @@ fn fingerprint(source: &Resolved, contents: String, tokenizer: Option<String>, s
 }
 
 fn check(config: &DataConfig) -> Result<()> {
-    let Holdout { validation, test } = config.holdout;
+    let Holdout { validation, test, .. } = config.holdout;
     if !(0.0..1.0).contains(&validation) || !(0.0..1.0).contains(&test) || validation + test >= 1.0 {
         return Err(Error::input(format!(
             "`data.holdout.validation` = {validation} and `data.holdout.test` = {test} must be at least 0 and leave \
@@ -136,7 +192,7 @@ fn check_task(task: TaskKind, format: Format) -> Result<()> {
 
 /// A split that the config asks for must have something in it.
 fn check_splits(config: &DataConfig, dataset: &Dataset) -> Result<()> {
-    let holdout = config.holdout;
+    let holdout = &config.holdout;
     let wanted = [
         (Split::Train, true, "data.limit"),
         (Split::Validation, holdout.validation > 0.0, "data.holdout.validation"),
@@ -164,13 +220,14 @@ fn check_splits(config: &DataConfig, dataset: &Dataset) -> Result<()> {
     Ok(())
 }
 
-fn build_records(source: &Resolved, seed: u64, folder: &Path, progress: &dyn Fn(&str)) -> Result<()> {
+fn build_records(source: &Resolved, request: Request<'_>, folder: &Path) -> Result<()> {
     let files = source.files.len();
-    progress(&format!("preparing {files} file{}", if files == 1 { "" } else { "s" }));
-    let mut writer = RecordWriter::new(folder, source.config.holdout, seed);
-    let records = source.read(&mut writer)?;
-    let scale = Some(writer.finish(&records)?);
-    write_schema(folder, &Schema { input: records.input, target: records.target, scale, bytes_per_token: None })
+    (request.progress)(&format!("preparing {files} file{}", if files == 1 { "" } else { "s" }));
+    let mut writer = RecordWriter::new(folder, source.config.holdout.clone(), request.seed);
+    let records = source.read(request, &mut writer)?;
+    let scale = writer.finish(&records)?;
+    let Records { input, target, table } = records;
+    write_schema(folder, &Schema { input, target, table, scale, bytes_per_token: None })
 }
 
 pub(super) fn write_schema(folder: &Path, schema: &Schema) -> Result<()> {

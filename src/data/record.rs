@@ -1,15 +1,16 @@
-//! Writes examples of a fixed shape (images, table rows) into one shard a split.
+//! Writes examples of a fixed shape (pictures, table rows) into one shard a split.
 
 use std::path::{Path, PathBuf};
 
 use super::{
     Features, Holdout, InputSchema, RecordSink, Records, Scale, Split, Target, TargetSchema,
-    sampler::mix,
     shard::{Element, Layout, ShardWriter, TargetKind},
+    split::Splitter,
 };
 use crate::error::{Error, Result};
 
-/// Takes examples, assigns their splits, and learns mean and deviation on the training split only.
+/// Takes examples, assigns splits to those that have none, and learns the mean and deviation of pictures on the
+/// training split only.
 pub struct RecordWriter {
     folder: PathBuf,
     holdout: Holdout,
@@ -26,19 +27,12 @@ struct Splits {
     writers: [ShardWriter; 3],
 }
 
-/// Running moments of every element of a row.
-enum Moments {
-    Empty,
-    /// Exact sums of values and of squares, and the rows.
-    Bytes {
-        sums: Vec<(u64, u64)>,
-        rows: u64,
-    },
-    /// Mean and sum of squared deviations (Welford 1962), and the rows.
-    Floats {
-        welford: Vec<(f64, f64)>,
-        rows: u64,
-    },
+/// Exact sums of every pixel's values and of their squares, and the pictures; features of a table are scaled before
+/// they come here.
+#[derive(Default)]
+struct Moments {
+    sums: Vec<(u64, u64)>,
+    rows: u64,
 }
 
 impl RecordWriter {
@@ -51,17 +45,17 @@ impl RecordWriter {
             seed,
             ordinal: 0,
             splits: None,
-            moments: Moments::Empty,
+            moments: Moments::default(),
             classes: 0,
             scratch: Default::default(),
         }
     }
 
-    /// Closes the shards and returns the training split's scale.
+    /// Closes the shards and returns the training split's scale; none of a table.
     ///
     /// # Errors
     /// No rows at all, no training rows, or a description that does not fit what was pushed.
-    pub fn finish(self, records: &Records) -> Result<Scale> {
+    pub fn finish(self, records: &Records) -> Result<Option<Scale>> {
         let Some(splits) = self.splits else {
             return Err(Error::input("the data has no rows").next("check `data.source` and `data.limit`"));
         };
@@ -78,14 +72,7 @@ impl RecordWriter {
     }
 
     fn split(&self) -> Split {
-        let uniform = (mix(mix(self.seed) ^ self.ordinal) >> 11) as f64 / (1u64 << 53) as f64;
-        if uniform < self.holdout.test {
-            Split::Test
-        } else if uniform < self.holdout.test + self.holdout.validation {
-            Split::Validation
-        } else {
-            Split::Train
-        }
+        Splitter::new(&self.holdout, self.seed).row(self.ordinal)
     }
 
     fn open(&mut self, layout: Layout) -> Result<&mut Splits> {
@@ -135,8 +122,8 @@ impl RecordSink for RecordWriter {
         if width == 0 || count == 0 {
             return Err(Error::input(format!("row {} has no features or no target", self.ordinal)));
         }
-        if split == Split::Train {
-            self.moments.add(features);
+        if let (Split::Train, Features::U8(pixels)) = (split, features) {
+            self.moments.add(pixels);
         }
         let layout = Layout { element, width: width as u64, target: kind, targets: count as u64 };
         let [train, validation, test] = &mut self.open(layout)?.writers;
@@ -180,56 +167,36 @@ fn check(layout: &Layout, classes: u32, records: &Records) -> Result<usize> {
 }
 
 impl Moments {
-    fn add(&mut self, features: Features<'_>) {
-        if let Self::Empty = self {
-            *self = match features {
-                Features::U8(values) => Self::Bytes { sums: vec![(0, 0); values.len()], rows: 0 },
-                Features::F32(values) => Self::Floats { welford: vec![(0.0, 0.0); values.len()], rows: 0 },
-            };
+    fn add(&mut self, pixels: &[u8]) {
+        if self.sums.is_empty() {
+            self.sums = vec![(0, 0); pixels.len()];
         }
-        match (self, features) {
-            (Self::Bytes { sums, rows }, Features::U8(values)) => {
-                *rows += 1;
-                for ((sum, squares), &v) in sums.iter_mut().zip(values) {
-                    *sum += u64::from(v);
-                    *squares += u64::from(v) * u64::from(v);
-                }
-            }
-            (Self::Floats { welford, rows }, Features::F32(values)) => {
-                *rows += 1;
-                for ((mean, m2), &v) in welford.iter_mut().zip(values) {
-                    let delta = f64::from(v) - *mean;
-                    *mean += delta / *rows as f64;
-                    *m2 += delta * (f64::from(v) - *mean);
-                }
-            }
-            // A row of another type is refused by the shard.
-            _ => {}
+        self.rows += 1;
+        for ((sum, squares), &v) in self.sums.iter_mut().zip(pixels) {
+            *sum += u64::from(v);
+            *squares += u64::from(v) * u64::from(v);
         }
     }
 
-    /// Population mean and deviation per channel; bytes are divided by 255 first.
-    fn scale(&self, channels: usize) -> Scale {
-        let moments: Vec<(f64, f64)> = match self {
-            Self::Empty => Vec::new(),
-            Self::Bytes { sums, rows } => sums
-                .chunks((sums.len() / channels.max(1)).max(1))
-                .map(|pixels| {
-                    let n = *rows as f64 * pixels.len() as f64;
-                    let (sum, squares) =
-                        pixels.iter().fold((0u128, 0u128), |(s, q), p| (s + u128::from(p.0), q + u128::from(p.1)));
-                    let mean = sum as f64 / n;
-                    (mean / 255.0, (squares as f64 / n - mean * mean).max(0.0) / (255.0 * 255.0))
-                })
-                .collect(),
-            Self::Floats { welford, rows } => welford.iter().map(|&(mean, m2)| (mean, m2 / *rows as f64)).collect(),
-        };
-        let std = |&(mean, variance): &(f64, f64)| {
+    /// Population mean and deviation per channel of values divided by 255.
+    fn scale(&self, channels: usize) -> Option<Scale> {
+        if self.sums.is_empty() {
+            return None;
+        }
+        let mut scale = Scale { mean: Vec::new(), std: Vec::new() };
+        for pixels in self.sums.chunks((self.sums.len() / channels.max(1)).max(1)) {
+            let n = self.rows as f64 * pixels.len() as f64;
+            let (sum, squares) =
+                pixels.iter().fold((0u128, 0u128), |(s, q), p| (s + u128::from(p.0), q + u128::from(p.1)));
+            let mean = sum as f64 / n;
+            let variance = (squares as f64 / n - mean * mean).max(0.0) / (255.0 * 255.0);
             let std = variance.sqrt() as f32;
-            // A constant column leaves rounding noise, which must not be blown up to unit variance.
-            if std.is_finite() && f64::from(std) > mean.abs() * 1e-7 && std > f32::MIN_POSITIVE { std } else { 1.0 }
-        };
-        Scale { mean: moments.iter().map(|m| m.0 as f32).collect(), std: moments.iter().map(std).collect() }
+            // A constant channel leaves rounding noise, which must not be blown up to unit variance.
+            let varies = std.is_finite() && f64::from(std) > mean / 255.0 * 1e-7 && std > f32::MIN_POSITIVE;
+            scale.mean.push((mean / 255.0) as f32);
+            scale.std.push(if varies { std } else { 1.0 });
+        }
+        Some(scale)
     }
 }
 
@@ -242,34 +209,37 @@ mod tests {
         Records {
             input: InputSchema::Table { columns: (0..columns).map(|i| format!("c{i}")).collect() },
             target: TargetSchema::Values { names: vec!["y".into()] },
+            table: None,
         }
     }
 
     #[test]
     fn scale_is_learned_on_the_training_split_only() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = RecordWriter::new(folder.path(), Holdout { validation: 0.0, test: 0.0 }, 1);
-        for v in [1.0, 2.0, 3.0, 4.0] {
-            writer.push(None, Features::F32(&[v, 1e6 + v, 5.0]), Target::Values(&[v])).unwrap();
+        let mut writer = RecordWriter::new(folder.path(), Holdout::of(0.0, 0.0), 1);
+        for v in [0, 255] {
+            writer.push(None, Features::U8(&[v]), Target::Class(0)).unwrap();
         }
-        writer.push(Some(Split::Test), Features::F32(&[1e9, 0.0, 0.0]), Target::Values(&[0.0])).unwrap();
-        let scale = writer.finish(&table(3)).unwrap();
-        assert_eq!(scale.mean, [2.5, 1_000_002.5, 5.0]);
-        let std = 1.25f32.sqrt();
-        assert_eq!(scale.std, [std, std, 1.0]);
+        writer.push(Some(Split::Test), Features::U8(&[77]), Target::Class(1)).unwrap();
+        let input = InputSchema::Image { channels: 1, height: 1, width: 1 };
+        let target = TargetSchema::Classes { names: vec!["a".into(), "b".into()] };
+        let scale = writer.finish(&Records { input, target, table: None }).unwrap().unwrap();
+        assert_eq!((scale.mean, scale.std), (vec![0.5], vec![0.5]));
     }
 
     #[test]
     fn pixels_are_scaled_per_channel() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = RecordWriter::new(folder.path(), Holdout { validation: 0.0, test: 0.0 }, 1);
+        let mut writer = RecordWriter::new(folder.path(), Holdout::of(0.0, 0.0), 1);
         writer.push(None, Features::U8(&[0, 255, 51, 51]), Target::Class(0)).unwrap();
         writer.push(None, Features::U8(&[0, 255, 51, 51]), Target::Class(1)).unwrap();
         let scale = writer
             .finish(&Records {
                 input: InputSchema::Image { channels: 2, height: 1, width: 2 },
                 target: TargetSchema::Classes { names: vec!["a".into(), "b".into()] },
+                table: None,
             })
+            .unwrap()
             .unwrap();
         assert_eq!(scale.mean, [0.5, 0.2]);
         assert_eq!(scale.std, [0.5, 1.0]);
@@ -279,7 +249,7 @@ mod tests {
     fn holdout_is_disjoint_and_a_function_of_the_seed() {
         let rows = |seed| {
             let folder = tempfile::tempdir().unwrap();
-            let mut writer = RecordWriter::new(folder.path(), Holdout { validation: 0.2, test: 0.1 }, seed);
+            let mut writer = RecordWriter::new(folder.path(), Holdout::of(0.2, 0.1), seed);
             for i in 0..1000u16 {
                 writer.push(None, Features::F32(&[f32::from(i)]), Target::Values(&[0.0])).unwrap();
             }
@@ -301,7 +271,7 @@ mod tests {
     #[test]
     fn a_source_keeps_its_own_test_split() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = RecordWriter::new(folder.path(), Holdout { validation: 0.0, test: 0.5 }, 1);
+        let mut writer = RecordWriter::new(folder.path(), Holdout::of(0.0, 0.5), 1);
         writer.push(Some(Split::Test), Features::F32(&[0.0]), Target::Values(&[0.0])).unwrap();
         for _ in 0..50 {
             writer.push(None, Features::F32(&[1.0]), Target::Values(&[0.0])).unwrap();
@@ -314,15 +284,15 @@ mod tests {
     #[test]
     fn misfits_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let holdout = Holdout { validation: 0.0, test: 0.0 };
-        let mut writer = RecordWriter::new(folder.path(), holdout, 1);
+        let holdout = Holdout::of(0.0, 0.0);
+        let mut writer = RecordWriter::new(folder.path(), holdout.clone(), 1);
         assert!(writer.push(None, Features::F32(&[f32::NAN]), Target::Class(0)).is_err());
         writer.push(None, Features::F32(&[1.0]), Target::Class(0)).unwrap();
         assert!(writer.push(None, Features::F32(&[1.0, 2.0]), Target::Class(0)).is_err());
         assert!(writer.push(None, Features::U8(&[1]), Target::Class(0)).is_err());
         assert!(writer.finish(&table(1)).is_err());
         assert!(RecordWriter::new(folder.path(), holdout, 1).finish(&table(1)).is_err());
-        let all = Holdout { validation: 1.0, test: 0.0 };
+        let all = Holdout::of(1.0, 0.0);
         let mut writer = RecordWriter::new(folder.path(), all, 1);
         writer.push(None, Features::F32(&[1.0]), Target::Values(&[0.0])).unwrap();
         assert!(writer.finish(&table(1)).unwrap_err().to_string().contains("holdout"));

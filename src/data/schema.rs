@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::TableSchema;
 use crate::error::{Error, Result};
 
 /// The part of the data that an example comes from. Splits are disjoint and a function of the seed.
@@ -68,7 +69,7 @@ pub enum InputSchema {
         /// Columns of pixels.
         width: usize,
     },
-    /// Numeric columns, stored as `f32`.
+    /// Features of a table, stored as `f32` after all transforms.
     Table {
         /// Their names, in order.
         columns: Vec<String>,
@@ -93,14 +94,24 @@ pub enum TargetSchema {
     },
 }
 
-/// Mean and standard deviation of each channel or column, learned on the training split only.
+impl TargetSchema {
+    /// The names of classes or values.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::NextToken => &[],
+            Self::Classes { names } | Self::Values { names } => names,
+        }
+    }
+}
+
+/// Mean and standard deviation of each channel of pictures, learned on the training split only.
 ///
-/// Images are first divided by 255. A constant column has `std = 1`.
+/// Pixels are first divided by 255. A constant channel has `std = 1`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scale {
-    /// One mean per channel or column.
+    /// One mean per channel.
     pub mean: Vec<f32>,
-    /// One standard deviation per channel or column, never 0.
+    /// One standard deviation per channel, never 0.
     pub std: Vec<f32>,
 }
 
@@ -111,7 +122,10 @@ pub struct Schema {
     pub input: InputSchema,
     /// What should come out.
     pub target: TargetSchema,
-    /// Standardisation of the inputs, where there is one.
+    /// Tables: the source's columns, and the learned transforms that made features of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<TableSchema>,
+    /// Standardisation of pictures, where there is one.
     pub scale: Option<Scale>,
     /// Text only: bytes of source text a token stands for, on average, over the validation split.
     pub bytes_per_token: Option<f64>,

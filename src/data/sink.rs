@@ -1,6 +1,6 @@
 //! What a reader of examples hands to the shards.
 
-use super::{InputSchema, Split, TargetSchema};
+use super::{InputSchema, Split, TableSchema, TargetSchema};
 use crate::error::Result;
 
 /// One example's features, as they are stored.
@@ -8,7 +8,7 @@ use crate::error::Result;
 pub enum Features<'a> {
     /// Pixels, `[channels, height, width]`.
     U8(&'a [u8]),
-    /// Numeric columns.
+    /// Features of a table.
     F32(&'a [f32]),
 }
 
@@ -34,4 +34,6 @@ pub struct Records {
     pub input: InputSchema,
     /// The shape of one example's target.
     pub target: TargetSchema,
+    /// Tables: what was learned of the columns.
+    pub table: Option<TableSchema>,
 }

@@ -18,7 +18,7 @@ pub(super) fn build(source: &Resolved, given: Option<&Path>, folder: &Path, prog
     let utf8 = config.tokenizer != TokenizerKind::Bytes;
     let corpus = |separator: bool| {
         let reading = Reading { utf8, newlines: !separator, limit: config.limit };
-        Corpus::open(&source.files, reading, config.holdout)
+        Corpus::open(&source.files, reading, config.holdout.clone())
     };
     let joined = corpus(false)?;
     progress(&format!("preparing {} of text", size(joined.len())));
@@ -37,7 +37,7 @@ pub(super) fn build(source: &Resolved, given: Option<&Path>, folder: &Path, prog
     let bytes_per_token = write_tokens(&corpus, &tokenizer, folder, progress)?;
     // The context is the config's when the data is opened.
     let input = InputSchema::Tokens { vocab: tokenizer.vocab(), context: config.context };
-    write_schema(folder, &Schema { input, target: TargetSchema::NextToken, scale: None, bytes_per_token })
+    write_schema(folder, &Schema { input, target: TargetSchema::NextToken, table: None, scale: None, bytes_per_token })
 }
 
 fn size(bytes: u64) -> String {

@@ -86,7 +86,8 @@ impl Baselines {
 pub fn judge(trained: &Trained, split: Split, asked: &Asked, say: &dyn Fn(&str)) -> Result<Found> {
     let plan = &trained.plan;
     let batch = if plan.eval.batch > 0 { plan.eval.batch } else { plan.train.batch };
-    let setup = Setup::new(plan.clone(), &|_| {})?;
+    // What the run learned of its columns is applied as it is, whatever the source holds now.
+    let setup = Setup::of_run(plan.clone(), &trained.schema()?, &|_| {})?;
     if setup.dataset.is_empty(split) {
         return Err(Error::input(format!("the data have no {split} split"))
             .next(format!("set `data.holdout.{split}`, or evaluate another --split")));

@@ -5,7 +5,7 @@ use kiln_kernels::Products;
 
 use crate::{
     config::{Plan, Precision},
-    data::{self, Dataset},
+    data::{self, Dataset, Schema},
     device::{self, DeviceSpec, Opened},
     error::{Error, Result},
     model::Model,
@@ -36,9 +36,18 @@ pub struct Setup {
 impl Setup {
     /// Opens the device and prepares the data, telling `progress` what takes long.
     pub fn new(plan: Plan, progress: &dyn Fn(&str)) -> Result<Self> {
+        Self::with(plan, |plan| data::prepare(&plan.data, &plan.base, plan.run.seed, progress))
+    }
+
+    /// The same for a run that has `learned` its data's schema, which stays as it is.
+    pub fn of_run(plan: Plan, learned: &Schema, progress: &dyn Fn(&str)) -> Result<Self> {
+        Self::with(plan, |plan| data::prepare_as(&plan.data, &plan.base, plan.run.seed, learned, progress))
+    }
+
+    fn with(plan: Plan, prepare: impl FnOnce(&Plan) -> Result<Dataset>) -> Result<Self> {
         let opened = DeviceSpec::parse(&plan.train.device)?.open()?;
         let compute = compute(plan.train.precision, &opened)?;
-        let dataset = data::prepare(&plan.data, &plan.base, plan.run.seed, progress)?;
+        let dataset = prepare(&plan)?;
         let task = Task::new(plan.data.task, dataset.schema(), plan.train.label_smoothing)?;
         let device = opened.device.clone();
         let mut autodiff = device.clone().autodiff();

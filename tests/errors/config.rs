@@ -1,7 +1,7 @@
 //! Configs and overrides.
 
 use crate::{
-    common::{Bench, TINY},
+    common::{Bench, TABLE, TINY},
     refuse,
 };
 
@@ -52,6 +52,46 @@ fn a_key_or_value_that_is_wrong_is_underlined() {
             (&["train", "zero.toml"], 2, &["neither `train.steps` nor `train.epochs`", "steps = 1000"]),
             (&["train", "task.toml"], 2, &["`data.task` = \"classification\"", "`model.kind` = \"gpt\""]),
             (&["train", "name.toml"], 2, &["`run.name` must be one folder's name", "set `run.dir`"]),
+        ],
+    );
+    assert!(!bench.path("checkpoints").exists(), "nothing was written");
+}
+
+#[test]
+fn what_is_said_of_columns_is_underlined_too() {
+    let bench = Bench::table();
+    let with = |name: &str, says: &str| bench.write(name, &TABLE.replacen("[model]", &format!("{says}\n[model]"), 1));
+    with("type.toml", "columns.a = \"numerc\"");
+    with("key.toml", "columns.a = { encod = \"hash\" }");
+    with("word.toml", "columns.a = { type = \"categorical\", encode = \"one_hot\" }");
+    with("number.toml", "columns.a = 3");
+    with("range.toml", "columns.a = { outliers = { quantile = 0.7 } }");
+    with("policy.toml", "clean = { on_unseen = \"ignore\" }");
+    with("by.toml", "holdout = { by = \"time\" }");
+    with("column.toml", "holdout = { column = \"a\" }");
+    refuse(
+        &bench,
+        &[
+            (
+                &["train", "type.toml"],
+                2,
+                &["unknown `data.columns.a` `numerc`", "type.toml:7:13", "did you mean `numeric`?"],
+            ),
+            (&["train", "key.toml"], 2, &["unknown key `encod` in [data.columns.a]", "did you mean `encode`?"]),
+            (&["train", "word.toml"], 2, &["`one_hot`", "did you mean `one-hot`?", "`frequency`"]),
+            (&["train", "number.toml"], 2, &["`data.columns.a` must be one of `numeric`", "found an integer"]),
+            (
+                &["train", "range.toml"],
+                2,
+                &["`data.columns.a.outliers.quantile` must be in [0, 0.5), found 0.7", "^^^"],
+            ),
+            (
+                &["train", "policy.toml"],
+                2,
+                &["unknown `data.clean.on_unseen` `ignore`", "`fallback`, `impute`, `refuse`"],
+            ),
+            (&["train", "by.toml"], 2, &["`data.holdout.by` = \"time\" needs `data.holdout.column`", "by.toml:7"]),
+            (&["train", "column.toml"], 2, &["`data.holdout.column` = \"a\" does nothing without `by`"]),
         ],
     );
     assert!(!bench.path("checkpoints").exists(), "nothing was written");

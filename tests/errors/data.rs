@@ -38,12 +38,41 @@ fn a_table_that_does_not_fit_names_line_and_column() {
             (&on("data.source.path=ragged.csv"), 2, &["ragged.csv, line 6", "2 fields instead of 3", "data.delimiter"]),
             (&on("data.source.path=letters.csv"), 2, &["letters.csv, line 6", "column `b`", "\"abc\", not a number"]),
             (
-                &on("data.source.path=missing.csv"),
+                &[
+                    "train",
+                    "table.toml",
+                    "--set",
+                    "data.source.path=missing.csv",
+                    "--set",
+                    "data.clean.on_missing=refuse",
+                ],
                 2,
-                &["missing.csv, line 6", "column `b` has no value", "data.features"],
+                &["missing.csv, line 6", "column `b` has no value", "`data.columns.b.on_missing`"],
             ),
             (&on("data.source.path=noclass.csv"), 2, &["noclass.csv, line 6", "column `kind` has no value"]),
-            (&on("data.source.path=city.csv"), 2, &["city.csv, line 2", "column `city`", "data.features"]),
+            (
+                &[
+                    "train",
+                    "table.toml",
+                    "--set",
+                    "data.source.path=city.csv",
+                    "--set",
+                    "data.columns.ctiy=categorical",
+                ],
+                2,
+                &["`data.columns.ctiy`", "city.csv has no column `ctiy`", "did you mean `city`?"],
+            ),
+            (
+                &["train", "table.toml", "--set", "data.source.path=city.csv", "--set", "data.columns.city=numeric"],
+                2,
+                &[
+                    "200 values do not fit",
+                    "city.csv, line 2: column `city` is \"",
+                    "and 180 more",
+                    "`data.columns.city`",
+                ],
+            ),
+            (&on("data.columns.b.encode=hash"), 2, &["`data.columns.b.encode` means nothing", "column `b` is numeric"]),
             (&on("data.source.path=header.csv"), 2, &["header.csv has no rows"]),
             (&on("data.target=[\"knid\"]"), 2, &["rows.csv has no column `knid`", "did you mean `kind`?"]),
             (&on("data.task=regression"), 2, &["column `kind`", "not a number"]),
@@ -51,6 +80,31 @@ fn a_table_that_does_not_fit_names_line_and_column() {
         ],
     );
     assert!(!bench.path("checkpoints").exists(), "nothing was written");
+}
+
+#[test]
+fn rows_to_predict_for_that_do_not_fit_are_all_named() {
+    let bench = Bench::table();
+    let text = rows().replace("a,b,kind", "a,b,city,kind").replace(",up", ",paris,up").replace(",down", ",rome,down");
+    bench.write("rows.csv", &text);
+    bench.ok(&["train", "table.toml", "--quiet", "--set", "data.columns.city.on_unseen=refuse"]);
+    bench.write("new.csv", "a,b,city\n0.1,0.2,rome\n0.1,x,rome\n0.3,0.4,oslo\n");
+    bench.write("gone.csv", "a,city\n0.1,rome\n");
+    refuse(
+        &bench,
+        &[
+            (
+                &["predict", "table", "--input", "new.csv"],
+                2,
+                &[
+                    "2 values do not fit",
+                    "new.csv, line 3: column `b` is \"x\", not a number",
+                    "new.csv, line 4: column `city` is \"oslo\", a category that no training row has",
+                ],
+            ),
+            (&["predict", "table", "--input", "gone.csv"], 2, &["gone.csv has no column `b`"]),
+        ],
+    );
 }
 
 #[test]

@@ -277,14 +277,14 @@ next: write it as in `true`"#
 
 #[test]
 fn a_word_for_a_list() {
-    let shown = fault(&[(r#""sotu" }"#, "\"sotu\" }\ntarget = \"price\"")], &[]);
+    let shown = fault(&[(r#""sotu" }"#, "\"sotu\" }\nfeatures = \"price\"")], &[]);
     assert_eq!(
         shown,
-        r#"`data.target` must be a list, found a string
- --> a.toml:4:10
+        r#"`data.features` must be a list, found a string
+ --> a.toml:4:12
   |
-4 | target = "price"
-  |          ^^^^^^^
+4 | features = "price"
+  |            ^^^^^^^
 next: write `["price"]`"#
     );
 }

@@ -53,6 +53,9 @@ pub struct DataSet {
     /// CSV: whether the first row names the columns.
     #[serde(default)]
     pub header: Option<bool>,
+    /// CSV without a header: the columns' names.
+    #[serde(default)]
+    pub names: Vec<String>,
     /// CSV: the delimiter.
     #[serde(default)]
     pub delimiter: Option<char>,

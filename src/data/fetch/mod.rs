@@ -27,6 +27,8 @@ pub struct Fetched {
     pub format: Format,
     /// CSV: whether the first row names the columns, if the data set says so.
     pub header: Option<bool>,
+    /// CSV without a header: the columns' names.
+    pub names: Vec<String>,
     /// CSV: the delimiter, if the data set says so.
     pub delimiter: Option<char>,
     /// Tables: the target columns; empty for the last one.
@@ -50,6 +52,14 @@ pub fn named(name: &str, progress: &dyn Fn(&str)) -> Result<Fetched> {
     named_in(set, &downloads_dir()?, progress)
 }
 
+/// The names of the columns of a data set's CSV file without a header.
+///
+/// # Errors
+/// An unknown data set.
+pub fn names(name: &str) -> Result<Vec<String>> {
+    Ok(manifest::find(name)?.names.clone())
+}
+
 fn named_in(set: &DataSet, downloads: &Path, progress: &dyn Fn(&str)) -> Result<Fetched> {
     // The folder's name holds the recipe's fingerprint, and it only appears whole: to be there is to be complete.
     let folder = downloads.join(format!("{}-{}", set.name, fingerprint(set)));
@@ -70,6 +80,7 @@ fn named_in(set: &DataSet, downloads: &Path, progress: &dyn Fn(&str)) -> Result<
         folder,
         format: set.format,
         header: set.header,
+        names: set.names.clone(),
         delimiter: set.delimiter,
         target: set.target.clone(),
     })
@@ -118,8 +129,9 @@ mod tests {
             Format::Idx => idx::read(&fetched.folder, 0, &mut kept).unwrap(),
             _ => {
                 let config = serde_json::json!({"task": set.task, "source": {"dataset": set.name},
-                    "format": set.format, "target": set.target, "header": set.header.unwrap_or(true)});
-                table::read(&fetched.files, &serde_json::from_value(config).unwrap(), 0, &mut kept).unwrap()
+                    "format": set.format, "target": set.target, "header": set.header.unwrap_or(true), "names": set.names});
+                let request = table::Request { seed: 1, learned: None, progress: &|_| {} };
+                table::read(&fetched.files, &serde_json::from_value(config).unwrap(), request, &mut kept).unwrap()
             }
         };
         kept.rows.len()
@@ -158,6 +170,10 @@ mod tests {
             ("california-housing", 20_640),
             ("bio", 145_751),
             ("shuttle", 49_097),
+            ("adult", 48_842),
+            ("adult-uci", 32_561),
+            ("bank", 4_521),
+            ("flights", 3_000_000),
         ];
         for (name, expected) in expected {
             let set = manifest::find(name).unwrap();

@@ -62,7 +62,7 @@ pub fn read(folder: &Path, config: &DataConfig, limit: u64, sink: &mut dyn Recor
         sink.push(found.split, Features::U8(&decode(&found.path, shape)?), Target::Class(class as u32))?;
     }
     let input = InputSchema::Image { channels: shape.channels, height, width };
-    Ok(Records { input, target: TargetSchema::Classes { names } })
+    Ok(Records { input, target: TargetSchema::Classes { names }, table: None })
 }
 
 /// Reads one picture as the schema wants it: `[channels, height, width]` bytes.
@@ -227,7 +227,8 @@ mod tests {
         let red = (None, [[255.0; 4], [0.0; 4], [9.0; 4]].concat(), vec![1.0]);
         assert_eq!((kept.rows.len(), &kept.rows[1]), (2, &red));
         let path = folder.path().join("red/b.png");
-        let schema = Schema { input: records.input, target: records.target, scale: None, bytes_per_token: None };
+        let schema =
+            Schema { input: records.input, target: records.target, table: None, scale: None, bytes_per_token: None };
         assert_eq!(read_one(&path, &schema).unwrap(), [[255u8; 4], [0; 4], [9; 4]].concat());
     }
 

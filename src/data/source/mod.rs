@@ -15,6 +15,7 @@ pub(super) use text::{Chunk, Corpus, Reading};
 
 use super::{DataConfig, Format, RecordSink, Records, Source, TaskKind, fetch};
 use crate::error::{Error, Result};
+use table::Request;
 
 /// A source, found on this machine.
 #[derive(Debug)]
@@ -42,13 +43,13 @@ impl Resolved {
     }
 
     /// Reads every example into `sink`.
-    pub fn read(&self, sink: &mut dyn RecordSink) -> Result<Records> {
+    pub fn read(&self, request: Request<'_>, sink: &mut dyn RecordSink) -> Result<Records> {
         let limit = self.config.limit;
         match self.format {
             Format::Text => Err(Error::failed("text is not read as records")),
             Format::Idx => idx::read(&self.folder, limit, sink),
             Format::Images => images::read(&self.folder, &self.config, limit, sink),
-            Format::Csv | Format::Parquet | Format::Jsonl => table::read(&self.files, &self.config, limit, sink),
+            Format::Csv | Format::Parquet | Format::Jsonl => table::read(&self.files, &self.config, request, sink),
         }
     }
 }
@@ -72,6 +73,9 @@ pub(super) fn resolve(config: &DataConfig, base: &Path, progress: &dyn Fn(&str))
             if config.target.is_empty() {
                 config.target = fetched.target;
             }
+            if config.names.is_empty() {
+                config.names = fetched.names;
+            }
             (fetched.files, fetched.folder)
         }
         Source::Path(path) => local(&base.join(path))?,
@@ -86,6 +90,14 @@ pub(super) fn resolve(config: &DataConfig, base: &Path, progress: &dyn Fn(&str))
         None => infer(config.task, &files, &folder)?,
     };
     Ok(Resolved { config, format, files, folder })
+}
+
+/// The names that a CSV file without a header has by the config or by its data set.
+pub fn names(config: &DataConfig) -> Result<Vec<String>> {
+    match &config.source {
+        Source::Dataset(name) if config.names.is_empty() && name != rust_crates::NAME => fetch::names(name),
+        _ => Ok(config.names.clone()),
+    }
 }
 
 fn local(path: &Path) -> Result<(Vec<PathBuf>, PathBuf)> {
@@ -107,7 +119,7 @@ fn infer(task: TaskKind, files: &[PathBuf], folder: &Path) -> Result<Format> {
     let name = |f: &PathBuf| f.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
     let of = |f: &PathBuf| {
         let name = name(f);
-        let name = name.strip_suffix(".gz").unwrap_or(&name);
+        let name = [".gz", ".zst"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(&name);
         match name.rsplit('.').next().unwrap_or_default() {
             _ if name.contains("-idx3-ubyte") || name.contains("-idx1-ubyte") => Some(Format::Idx),
             "csv" | "tsv" => Some(Format::Csv),

@@ -279,7 +279,7 @@ mod tests {
 
     use super::*;
 
-    const NONE: Holdout = Holdout { validation: 0.0, test: 0.0 };
+    const NONE: Holdout = Holdout::of(0.0, 0.0);
     const UTF8: Reading = Reading { utf8: true, newlines: true, limit: 0 };
 
     fn files(contents: &[&[u8]]) -> (tempfile::TempDir, Vec<PathBuf>) {
@@ -317,7 +317,7 @@ mod tests {
     fn splits_are_disjoint_cover_everything_and_end_on_lines() {
         let text: String = (0..2000).map(|i| format!("line {i} é\n")).collect();
         let (_folder, paths) = files(&[text.as_bytes()]);
-        let corpus = Corpus::open(&paths, UTF8, Holdout { validation: 0.1, test: 0.05 }).unwrap();
+        let corpus = Corpus::open(&paths, UTF8, Holdout::of(0.1, 0.05)).unwrap();
         let parts = splits(&corpus);
         assert_eq!(parts.concat(), text);
         assert!(parts[0].ends_with('\n') && parts[1].ends_with('\n'));
@@ -329,7 +329,7 @@ mod tests {
     fn a_small_split_is_not_swallowed_by_a_long_line() {
         let text = "word ".repeat(20_000) + "\n";
         let (_folder, paths) = files(&[text.as_bytes()]);
-        let corpus = Corpus::open(&paths, UTF8, Holdout { validation: 0.001, test: 0.0 }).unwrap();
+        let corpus = Corpus::open(&paths, UTF8, Holdout::of(0.001, 0.0)).unwrap();
         assert_eq!(splits(&corpus)[1].len(), 100);
     }
 
@@ -338,7 +338,7 @@ mod tests {
         let text = "é".repeat(1000);
         let (_folder, paths) = files(&[text.as_bytes()]);
         for limit in [1, 2, 999, 1001] {
-            let holdout = Holdout { validation: 0.333, test: 0.1 };
+            let holdout = Holdout::of(0.333, 0.1);
             let corpus = Corpus::open(&paths, Reading { limit, ..UTF8 }, holdout).unwrap();
             assert_eq!(splits(&corpus).concat().len() as u64, limit / 2 * 2);
         }

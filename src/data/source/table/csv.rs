@@ -6,12 +6,11 @@ use std::path::Path;
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, StringRecord, Trim};
 
-use super::cell::Cell;
-use super::{Each, Layout, Place, stream};
+use super::{Cell, Each, Layout, Place, stream};
 use crate::error::{Error, Result};
 
-/// The header, or `c0`, `c1`, ... for as many fields as the first row has.
-pub(super) fn columns(path: &Path, layout: Layout) -> Result<Vec<String>> {
+/// The header, the given names, or `c0`, `c1`, ... for as many fields as the first row has.
+pub(super) fn columns(path: &Path, layout: &Layout) -> Result<Vec<String>> {
     let mut reader = open(path, layout)?;
     let mut first = StringRecord::new();
     if layout.header {
@@ -22,12 +21,23 @@ pub(super) fn columns(path: &Path, layout: Layout) -> Result<Vec<String>> {
     if first.is_empty() {
         return Err(Error::input(format!("{} is empty", path.display())).next("check the file"));
     }
+    if !layout.header && !layout.names.is_empty() {
+        if layout.names.len() != first.len() {
+            let (given, found) = (layout.names.len(), first.len());
+            return Err(Error::input(format!(
+                "`data.names` has {given} names, but {} has {found} columns",
+                path.display()
+            ))
+            .next("give one name for each column"));
+        }
+        return Ok(layout.names.clone());
+    }
     let name = |(index, field): (usize, &str)| if layout.header { field.to_owned() } else { format!("c{index}") };
     Ok(first.iter().enumerate().map(name).collect())
 }
 
 /// Calls `each` with the fields at the indices, as text.
-pub(super) fn rows(path: &Path, layout: Layout, indices: &[usize], each: &mut Each<'_>) -> Result<()> {
+pub(super) fn rows(path: &Path, layout: &Layout, indices: &[usize], each: &mut Each<'_>) -> Result<()> {
     let mut reader = open(path, layout)?;
     let mut record = ByteRecord::new();
     while reader.read_byte_record(&mut record).map_err(|e| fault(path, layout, &e))? {
@@ -45,7 +55,7 @@ fn cell(field: Option<&[u8]>) -> Cell<'_> {
     std::str::from_utf8(field).map_or(Cell::Other("text that is not UTF-8"), Cell::Text)
 }
 
-fn open(path: &Path, layout: Layout) -> Result<Reader<impl Read>> {
+fn open(path: &Path, layout: &Layout) -> Result<Reader<impl Read>> {
     let delimiter = u8::try_from(layout.delimiter).ok().filter(u8::is_ascii).ok_or_else(|| {
         Error::input(format!("`data.delimiter` is `{}`", layout.delimiter)).next("give one ASCII character")
     })?;
@@ -54,7 +64,7 @@ fn open(path: &Path, layout: Layout) -> Result<Reader<impl Read>> {
     Ok(builder.from_reader(stream::open(path)?))
 }
 
-fn fault(path: &Path, layout: Layout, e: &csv::Error) -> Error {
+fn fault(path: &Path, layout: &Layout, e: &csv::Error) -> Error {
     let at = e.position().map_or_else(String::new, |position| format!(", line {}", position.line()));
     let at = format!("{}{at}", path.display());
     match e.kind() {

@@ -8,8 +8,7 @@ use std::path::Path;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-use super::cell::Cell;
-use super::{Each, Place, stream};
+use super::{Cell, Each, Place, stream};
 use crate::error::{Error, Result};
 
 /// The keys of the first object, in their order.

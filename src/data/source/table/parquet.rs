@@ -4,14 +4,15 @@ use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
+};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::cell::Cell;
-use super::{Each, Place};
+use super::{Cell, Each, Place};
 use crate::error::{Error, IoContext, Result};
 
 /// Rows in memory at a time.
@@ -66,6 +67,7 @@ enum Column {
     Bool(BooleanArray),
     Integer(Int64Array),
     Number(Float64Array),
+    Time(TimestampMicrosecondArray),
     Text(StringArray),
 }
 
@@ -76,9 +78,12 @@ impl Column {
             kind if kind.is_integer() => DataType::Int64,
             kind if kind.is_numeric() => DataType::Float64,
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) => DataType::Utf8,
+            DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) => {
+                DataType::Timestamp(TimeUnit::Microsecond, None)
+            }
             other => {
                 let message = format!("{}: column `{name}` is of type {other}", path.display());
-                return Err(Error::input(message).next("list the numeric columns in `data.features`"));
+                return Err(Error::input(message).next("list the other columns in `data.features`"));
             }
         };
         // A value that does not fit is an error, not a null.
@@ -89,6 +94,7 @@ impl Column {
             DataType::Boolean => Self::Bool(array.as_boolean().clone()),
             DataType::Int64 => Self::Integer(array.as_primitive::<Int64Type>().clone()),
             DataType::Float64 => Self::Number(array.as_primitive::<Float64Type>().clone()),
+            DataType::Timestamp(..) => Self::Time(array.as_primitive::<TimestampMicrosecondType>().clone()),
             _ => Self::Text(array.as_string::<i32>().clone()),
         })
     }
@@ -98,6 +104,7 @@ impl Column {
             Self::Bool(array) if array.is_valid(row) => Cell::Bool(array.value(row)),
             Self::Integer(array) if array.is_valid(row) => Cell::Integer(array.value(row)),
             Self::Number(array) if array.is_valid(row) => Cell::Number(array.value(row)),
+            Self::Time(array) if array.is_valid(row) => Cell::Time(array.value(row)),
             Self::Text(array) if array.is_valid(row) => Cell::Text(array.value(row)),
             _ => Cell::Missing,
         }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::{Layout, columns};
-use crate::data::DataConfig;
 use crate::data::fetch::nearest;
+use crate::data::{DataConfig, HoldoutBy};
 use crate::error::{Error, Result};
 
 /// The columns' names by their use.
@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 pub(super) struct Plan {
     pub(super) features: Vec<String>,
     pub(super) targets: Vec<String>,
+    /// The column that rows are split by, where it is not one of those.
+    split: Option<String>,
+    by: Option<String>,
 }
 
 impl Plan {
@@ -21,24 +24,49 @@ impl Plan {
         let Some(file) = files.first() else {
             return Err(Error::input("the data source has no files").next("check `data.source`"));
         };
-        let columns = columns(file, Layout::from(config))?;
+        let columns = columns(file, &Layout::from(config))?;
         let targets = match (config.target.as_slice(), columns.last()) {
             ([], Some(last)) => vec![last.clone()],
             (targets, _) => targets.to_vec(),
         };
         let mut features = config.features.clone();
         if features.is_empty() {
-            features = columns.iter().filter(|name| !targets.contains(name)).cloned().collect();
+            // What a row belongs to is not what it is like.
+            let group = config.holdout.column.as_ref().filter(|_| config.holdout.by == HoldoutBy::Group);
+            let is_feature = |name: &&String| !targets.contains(name) && group != Some(*name);
+            features = columns.iter().filter(is_feature).cloned().collect();
         }
-        let plan = Self { features, targets };
+        let by = match config.holdout.by {
+            HoldoutBy::Row => None,
+            HoldoutBy::Class => targets.first().cloned(),
+            HoldoutBy::Group | HoldoutBy::Time => config.holdout.column.clone(),
+        };
+        let split = by.clone().filter(|name| !features.contains(name) && !targets.contains(name));
+        let plan = Self { features, targets, split, by };
+        plan.check_columns(file, config)?;
         resolve(file, &columns, &plan.names())?;
         plan.check(file)?;
         Ok(plan)
     }
 
-    /// Features, then targets.
+    /// Features, then targets, then what the rows are split by where it is neither.
     pub(super) fn names(&self) -> Vec<String> {
-        [self.features.as_slice(), &self.targets].concat()
+        [self.features.as_slice(), &self.targets, self.split.as_slice()].concat()
+    }
+
+    /// The place among the names of what the rows are split by.
+    pub(super) fn by(&self) -> Option<usize> {
+        self.names().iter().position(|name| Some(name) == self.by.as_ref())
+    }
+
+    /// Refuses what `data.columns` says of a column that is no feature.
+    fn check_columns(&self, file: &Path, config: &DataConfig) -> Result<()> {
+        let Some(name) = config.columns.keys().find(|name| !self.features.contains(name)) else { return Ok(()) };
+        if self.targets.contains(name) {
+            return Err(Error::input(format!("`data.columns.{name}` is about the target, which is never transformed"))
+                .next("remove it, or choose another `data.target`"));
+        }
+        Err(absent(file, &self.features, name).at(format!("`data.columns.{name}`")))
     }
 
     fn check(&self, file: &Path) -> Result<()> {

@@ -1,22 +1,25 @@
-//! A text file as a stream: gunzipped, with a bound on the length of a line.
+//! A text file as a stream: decompressed, with a bound on the length of a line.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
+use zstd::Decoder;
 
 use crate::error::{IoContext, Result};
 
 /// Bytes between two line breaks; without a bound, a file without breaks would be read into memory whole.
 const LONGEST_LINE: usize = 16 << 20;
 
-/// Opens a file; gzip is told by the first two bytes, whatever the name.
+/// Opens a file; gzip and Zstandard are told by the first bytes, whatever the name.
 pub(super) fn open(path: &Path) -> Result<BufReader<Box<dyn Read>>> {
     let mut file = BufReader::new(File::open(path).io("open", path)?);
-    let zipped = file.fill_buf().io("read", path)?.starts_with(&[0x1f, 0x8b]);
-    let stream: Box<dyn Read> =
-        if zipped { Box::new(Bounded::new(MultiGzDecoder::new(file))) } else { Box::new(Bounded::new(file)) };
+    let stream: Box<dyn Read> = match file.fill_buf().io("read", path)? {
+        [0x1f, 0x8b, ..] => Box::new(Bounded::new(MultiGzDecoder::new(file))),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(Bounded::new(Decoder::with_buffer(file).io("read", path)?)),
+        _ => Box::new(Bounded::new(file)),
+    };
     Ok(BufReader::new(stream))
 }
 

@@ -9,11 +9,16 @@ use arrow::array::{BooleanArray, Float32Array, Int64Array, RecordBatch, StringAr
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use std::path::PathBuf;
+
 use super::*;
 use crate::data::source::Kept;
+use crate::data::{InputSchema, Records, Schema, TargetSchema};
 
 fn config(more: Value) -> DataConfig {
-    let mut config = json!({"task": "classification", "source": {"path": "x"}});
+    let holdout = json!({"validation": 0.0, "test": 0.0});
+    let mut config =
+        json!({"task": "classification", "source": {"path": "x"}, "standardize": false, "holdout": holdout});
     for (key, value) in more.as_object().unwrap() {
         config[key] = value.clone();
     }
@@ -42,7 +47,8 @@ fn files(contents: &[(&str, &str)]) -> Case {
 impl Case {
     fn read(&self, more: Value, limit: u64) -> Result<(Records, Rows)> {
         let mut kept = Kept::default();
-        let records = read(&self.files, &config(more), limit, &mut kept)?;
+        let config = DataConfig { limit, ..config(more) };
+        let records = read(&self.files, &config, Request { seed: 1, learned: None, progress: &|_| {} }, &mut kept)?;
         Ok((records, kept.rows.into_iter().map(|(_, features, target)| (features, target)).collect()))
     }
 
@@ -95,10 +101,11 @@ fn jsonl_keeps_the_order_of_the_first_object() {
     let (records, rows) = case.read(json!({}), 0).unwrap();
     assert_eq!(records.input, InputSchema::Table { columns: vec!["z".into(), "b".into()] });
     assert_eq!(rows, [(vec![1.0, 1.0], vec![1.0]), (vec![2.5, 0.0], vec![0.0])]);
-    let missing = files(&[("a.jsonl", "{\"x\": 1, \"y\": 0}\n{\"y\": 1}\n")]).fault(json!({}));
+    let strict = json!({"clean": {"on_missing": "refuse"}});
+    let missing = files(&[("a.jsonl", "{\"x\": 1, \"y\": 0}\n{\"y\": 1}\n")]).fault(strict);
     assert!(missing.contains("a.jsonl, line 2: column `x` has no value"), "{missing}");
     let nested = files(&[("a.jsonl", "{\"x\": [1], \"y\": 0}\n")]).fault(json!({}));
-    assert!(nested.contains("column `x` is an array, not a number"), "{nested}");
+    assert!(nested.contains("column `x` is an array, not a category"), "{nested}");
     let broken = files(&[("a.jsonl", "{\"x\": 1, \"y\": 0}\n[1]\n")]).fault(json!({}));
     assert!(broken.contains("line 2: it is not a JSON object"), "{broken}");
 }
@@ -135,10 +142,10 @@ fn parquet_in_batches_with_columns_in_the_asked_order() {
 #[test]
 fn parquet_faults_name_row_and_column() {
     let case = parquet(Compression::UNCOMPRESSED, vec![Some(1.0), None]);
-    let missing = case.fault(json!({"features": ["x"]}));
+    let missing = case.fault(json!({"features": ["x"], "clean": {"on_missing": "refuse"}}));
     assert!(missing.contains("a.parquet, row 2: column `x` has no value"), "{missing}");
-    let text = case.fault(json!({}));
-    assert!(text.contains("row 1: column `name` is \"n\", not a number") && text.contains("`data.features`"), "{text}");
+    let text = case.fault(json!({"columns": {"name": "numeric"}}));
+    assert!(text.contains("row 1: column `name` is \"n\", not a number") && text.contains("2 values do not"), "{text}");
     let torn = files(&[("a.parquet", "PAR1 but no more")]).fault(json!({}));
     assert!(torn.contains("a.parquet as Parquet"), "{torn}");
 }
@@ -146,21 +153,21 @@ fn parquet_faults_name_row_and_column() {
 #[test]
 fn csv_faults_name_line_and_column() {
     let fault = |content: &str, more: Value| files(&[("a.csv", content)]).fault(more);
-    let bad = fault("x,y\n1,a\n2,b\nthree,a\n", json!({}));
+    let bad = fault("x,y\n1,a\n2,b\nthree,a\n", json!({"columns": {"x": "numeric"}}));
     assert!(bad.contains("a.csv, line 4: column `x` is \"three\", not a number"), "{bad}");
-    let missing = fault("x,y\n1,a\n,b\n", json!({}));
+    let missing = fault("x,y\n1,a\n,b\n", json!({"columns": {"x": {"on_missing": "refuse"}}}));
     assert!(missing.contains("a.csv, line 3: column `x` has no value; fill"), "{missing}");
     let fields = fault("x,y\n1,a\n1,2,b\n", json!({}));
     assert!(fields.contains("a.csv, line 3: it has 3 fields instead of 2"), "{fields}");
     let utf8 = {
         let case = files(&[("a.csv", "")]);
-        fs::write(&case.files[0], b"x,y\n1,\xff\n").unwrap();
+        fs::write(&case.files[0], b"x,y\n1,\xff\n2,a\n").unwrap();
         case.fault(json!({}))
     };
     assert!(utf8.contains("line 2: column `y` is text that is not UTF-8"), "{utf8}");
-    let fraction = fault("x,y\n1,2.5\n", json!({}));
+    let fraction = fault("x,y\n1,2.5\n2,1\n", json!({}));
     assert!(fraction.contains("column `y` is 2.5, not a class"), "{fraction}");
-    let no_number = fault("x,y\n1,a\n", json!({"task": "regression"}));
+    let no_number = fault("x,y\n1,a\n2,1\n", json!({"task": "regression"}));
     assert!(no_number.contains("column `y` is \"a\", not a number"), "{no_number}");
 }
 
@@ -189,16 +196,138 @@ fn too_many_classes_are_refused() {
     assert!(error.contains("line 10002: column `y` has more than 10000 classes"), "{error}");
 }
 
-#[test]
-fn features_are_read_by_name_for_prediction() {
-    let case = files(&[("a.csv", "other,b,a\ntext,2,1\nmore,4,3\n")]);
-    let input = InputSchema::Table { columns: vec!["a".into(), "b".into()] };
-    let schema = Schema { input, target: classes(&["u"]), scale: None, bytes_per_token: None };
-    let layout = Layout { format: None, header: true, delimiter: ',' };
+/// What a run on `content` learned.
+fn learned(content: &str, more: Value) -> Schema {
+    let Records { input, target, table } = files(&[("a.csv", content)]).read(more, 0).unwrap().0;
+    Schema { input, target, table, scale: None, bytes_per_token: None }
+}
+
+fn layout() -> Layout {
+    Layout { format: None, header: true, delimiter: ',', names: Vec::new() }
+}
+
+/// The features of a file to predict for, or why there are none.
+fn predicted(schema: &Schema, content: &str) -> Result<(Vec<Vec<f32>>, Vec<String>)> {
+    let case = files(&[("new.csv", content)]);
     let mut rows = Vec::new();
-    let count = read_features(&case.files[0], &schema, layout, &mut |row| {
+    let read = read_rows(&case.files[0], schema, &layout(), &mut |row| {
         rows.push(row.to_vec());
         Ok(())
-    });
-    assert_eq!((count.unwrap(), rows), (2, vec![vec![1.0, 2.0], vec![3.0, 4.0]]));
+    })?;
+    assert_eq!(read.count as usize, rows.len());
+    Ok((rows, read.told))
+}
+
+const SHOP: &str = "size,city,y\n1,Rome,a\n2,Oslo,b\n3,Rome,a\n4,Oslo,b\n";
+
+#[test]
+fn columns_are_read_by_name_for_prediction() {
+    let schema = learned(SHOP, json!({}));
+    assert_eq!(
+        schema.input,
+        InputSchema::Table { columns: vec!["size".into(), "city=Oslo".into(), "city=Rome".into()] }
+    );
+    let (rows, told) = predicted(&schema, "other,city,size\nx,Rome,7\ny,Oslo,8\n").unwrap();
+    assert_eq!(rows, [[7.0, 0.0, 1.0], [8.0, 1.0, 0.0]]);
+    assert_eq!(told, Vec::<String>::new());
+    let stored: Schema = serde_json::from_str(&serde_json::to_string(&schema).unwrap()).unwrap();
+    assert_eq!(stored, schema, "what is stored is what was learned");
+    assert_eq!(predicted(&stored, "city,size\nRome,7\n").unwrap().0, [[7.0, 0.0, 1.0]]);
+}
+
+#[test]
+fn what_training_did_not_prepare_for_follows_the_policy() {
+    let new = "size,city\n1,Rome\n,Bern\nbig,\n";
+    let refused = |more: Value| predicted(&learned(SHOP, more), new).unwrap_err().to_string();
+    let bad = refused(json!({}));
+    assert!(bad.contains("new.csv, line 4: column `size` is \"big\", not a number") && bad.contains("on_bad"), "{bad}");
+    let strict = json!({"clean": {"on_missing": "refuse", "on_unseen": "refuse"}});
+    let all = refused(strict);
+    for fault in [
+        "4 values do not fit",
+        "line 3: column `size` has no value",
+        "line 3: column `city` is \"Bern\", a category that no training row has",
+        "line 4: column `size` is \"big\"",
+        "line 4: column `city` has no value",
+    ] {
+        assert!(all.contains(fault), "no `{fault}` in {all}");
+    }
+    let lenient = learned(SHOP, json!({"clean": {"on_bad": "impute", "on_unseen": "impute", "impute": "mode"}}));
+    let (rows, told) = predicted(&lenient, new).unwrap();
+    assert_eq!(rows, [[1.0, 0.0, 1.0], [1.0, 1.0, 0.0], [1.0, 1.0, 0.0]], "1 and Oslo are the first modes");
+    assert_eq!(
+        told,
+        [
+            "column `size`: 1 missing, taken as 1; 1 of another type, taken as 1",
+            "column `city`: 1 missing, taken as Oslo; 1 of no category that training saw"
+        ]
+    );
+    let (rows, _) = predicted(&learned(SHOP, json!({})), "size,city\n1,Bern\n").unwrap();
+    assert_eq!(rows, [[1.0, 0.0, 0.0]], "an unseen category is none of them");
+}
+
+#[test]
+fn a_column_that_is_gone_is_refused_or_imputed() {
+    let gone = predicted(&learned(SHOP, json!({})), "city\nRome\n").unwrap_err().to_string();
+    assert!(gone.contains("new.csv has no column `size`"), "{gone}");
+    let lenient = learned(SHOP, json!({"columns": {"size": {"on_absent": "impute"}}}));
+    let (rows, told) = predicted(&lenient, "city\nRome\nOslo\n").unwrap();
+    assert_eq!(rows, [[2.5, 0.0, 1.0], [2.5, 1.0, 0.0]]);
+    assert_eq!(told, ["column `size`: 2 missing, taken as 2.5"]);
+    // The same when a run is evaluated on another file.
+    let case = files(&[("b.csv", "city,y\nOslo,a\n")]);
+    let mut kept = Kept::default();
+    let request = Request { seed: 1, learned: Some(&lenient), progress: &|_| {} };
+    let records = read(&case.files, &config(json!({})), request, &mut kept).unwrap();
+    assert_eq!(records.table, lenient.table);
+    assert_eq!(kept.rows[0].1, [2.5, 1.0, 0.0]);
+    let case = files(&[("b.csv", "city,y\nOslo,c\n")]);
+    let other = read(&case.files, &config(json!({})), request, &mut kept).unwrap_err().to_string();
+    assert!(other.contains("column `y` is c, a category that no training row has"), "{other}");
+}
+
+#[test]
+fn outlier_rows_are_dropped_from_training_only_and_do_not_move_the_scale() {
+    let rows: String = (0..40).map(|i| format!("{},{}\n", if i == 7 { 1000 } else { i % 5 }, i % 2)).collect();
+    let more = json!({"columns": {"x": {"outliers": {"iqr": 1.5}, "on_outlier": "drop", "scale": "standard"}}});
+    let (records, rows) = files(&[("a.csv", &format!("x,y\n{rows}"))]).read(more, 0).unwrap();
+    assert_eq!(rows.len(), 39);
+    let (largest, sum) = rows.iter().fold((0.0f32, 0.0), |(most, sum), row| (row.0[0].abs().max(most), sum + row.0[0]));
+    assert!(largest < 2.0 && sum.abs() < 1e-4, "{largest} {sum}");
+    let schema = Schema {
+        input: records.input,
+        target: records.target,
+        table: records.table,
+        scale: None,
+        bytes_per_token: None,
+    };
+    assert_eq!(predicted(&schema, "x\n1000\n").unwrap().0.len(), 1, "a row to predict for is never dropped");
+}
+
+#[test]
+fn what_is_said_of_a_column_must_fit_it() {
+    let fault = |columns: Value| files(&[("a.csv", SHOP)]).fault(json!({"columns": columns}));
+    let near = fault(json!({"ctiy": "categorical"}));
+    assert!(near.contains("`data.columns.ctiy`: ") && near.contains("did you mean `city`?"), "{near}");
+    assert!(fault(json!({"y": "numeric"})).contains("about the target"));
+    let key = fault(json!({"city": {"outliers": {"iqr": 1.5}}}));
+    assert!(key.contains("`data.columns.city.outliers` means nothing: column `city` is categorical"), "{key}");
+    let impute = fault(json!({"city": {"impute": "mean"}}));
+    assert!(impute.contains("does not go with column `city`") && impute.contains("`category`, `mode`"), "{impute}");
+    assert!(fault(json!({"city": "drop", "size": "drop"})).contains("no column is left to learn from"));
+    let order = fault(json!({"city": {"encode": "ordinal", "order": ["Rome"]}}));
+    assert!(order.contains("`data.columns.city.order` lacks `Oslo`"), "{order}");
+}
+
+#[test]
+fn names_are_given_to_a_file_without_a_header_and_zstandard_is_read() {
+    let case = files(&[]);
+    let path = case.folder.path().join("a.csv.zst");
+    fs::write(&path, zstd::encode_all(&b"1|x\n2|y\n3|x\n"[..], 3).unwrap()).unwrap();
+    let case = Case { files: vec![path], ..case };
+    let (records, rows) = case.read(json!({"names": ["size", "kind"], "delimiter": "|"}), 0).unwrap();
+    assert_eq!(records.input, InputSchema::Table { columns: vec!["size".into()] });
+    assert_eq!(rows[2], (vec![3.0], vec![0.0]));
+    let few = case.fault(json!({"names": ["size"], "delimiter": "|"}));
+    assert!(few.contains("`data.names` has 1 names") && few.contains("has 2 columns"), "{few}");
 }

@@ -1,0 +1,306 @@
+//! A column of a table as it was learned: its type, its policies and what it becomes.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Category, Cell, CleanConfig, ColumnType, Date, Encode, Fault, Number, OnOutlier, OnUnseen, Policies, Policy, Used,
+    category::CategoryProfile,
+    date::DateProfile,
+    hash,
+    number::{self, NumberProfile},
+    sample::Moments,
+    target::TargetSums,
+};
+use crate::error::Result;
+
+/// A column of a table and what it becomes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name in the source.
+    pub name: String,
+    /// What it holds.
+    #[serde(rename = "type")]
+    pub kind: ColumnType,
+    /// Values that the training split misses.
+    pub missing: u64,
+    /// Words that mean a missing value, beside the usual ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub markers: Vec<String>,
+    /// What happens to what the training split did not prepare for.
+    pub policies: Policies,
+    /// What it becomes.
+    pub transform: Transform,
+}
+
+/// What a column becomes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Transform {
+    /// Nothing: it is left out.
+    Drop,
+    /// Numbers, and true and false.
+    Number(Number),
+    /// Categories.
+    Category(Category),
+    /// Dates.
+    Date(Date),
+    /// A bag of words, hashed.
+    Words {
+        /// Features a row.
+        buckets: usize,
+    },
+}
+
+/// What the training split shows of a column, row by row.
+pub(in crate::data) struct Profile {
+    kind: ColumnType,
+    state: State,
+}
+
+enum State {
+    Nothing,
+    Number(Box<NumberProfile>),
+    Category(CategoryProfile),
+    Date(Box<DateProfile>),
+    Words { missing: u64 },
+}
+
+/// What a second look at the training split learns, once fills and fences are known.
+pub(in crate::data) enum Second {
+    Moments(Moments),
+    Targets(TargetSums),
+}
+
+impl Profile {
+    pub(in crate::data) fn new(kind: ColumnType, settings: &CleanConfig, columns: usize) -> Self {
+        let state = match kind {
+            ColumnType::Numeric | ColumnType::Boolean => {
+                State::Number(Box::new(NumberProfile::new(kind, settings, columns)))
+            }
+            ColumnType::Categorical => State::Category(CategoryProfile::new()),
+            ColumnType::Date => State::Date(Box::new(DateProfile::new(columns))),
+            ColumnType::Text => State::Words { missing: 0 },
+            ColumnType::Identifier | ColumnType::Constant | ColumnType::Drop => State::Nothing,
+        };
+        Self { kind, state }
+    }
+
+    /// Adds a training row's value; one of another type counts as missing where it will be imputed, else it is told of
+    /// when the rows are written.
+    pub(in crate::data) fn add(&mut self, cell: &Cell<'_>, settings: &CleanConfig) {
+        let none = cell.is_missing(settings.markers());
+        let imputed = settings.on_bad == Some(Policy::Impute);
+        let count = |missing: &mut u64, bad: bool| *missing += u64::from(none || bad && imputed);
+        match &mut self.state {
+            State::Nothing => {}
+            State::Number(profile) => match number::value(self.kind, cell) {
+                Ok(value) if !none => profile.add(value),
+                _ => count(&mut profile.missing, true),
+            },
+            State::Category(profile) => match cell.name() {
+                Ok(name) if !none => profile.add(&name),
+                _ => count(&mut profile.missing, true),
+            },
+            State::Date(profile) => match cell.time(settings.format.as_deref()) {
+                Ok(time) if !none => profile.add(time),
+                _ => count(&mut profile.missing, true),
+            },
+            State::Words { missing } => count(missing, false),
+        }
+    }
+
+    /// The column as far as one look tells; `targets` is the number of values of a target encoding.
+    pub(in crate::data) fn fit(&self, name: &str, settings: &CleanConfig, targets: usize) -> Result<Column> {
+        let (missing, transform) = match &self.state {
+            State::Nothing => (0, Transform::Drop),
+            State::Number(profile) => (profile.missing, Transform::Number(Number::fit(profile, self.kind, settings))),
+            State::Category(profile) => {
+                (profile.missing, Transform::Category(Category::fit(profile, name, settings, targets)?))
+            }
+            State::Date(profile) => (profile.missing, Transform::Date(Date::fit(profile, settings))),
+            State::Words { missing } => (*missing, Transform::Words { buckets: settings.buckets() }),
+        };
+        let policies = Policies {
+            on_missing: settings.on_missing.unwrap_or(Policy::Impute),
+            on_unseen: settings.on_unseen.unwrap_or(OnUnseen::Fallback),
+            on_bad: settings.on_bad.unwrap_or(Policy::Refuse),
+            on_absent: settings.on_absent.unwrap_or(Policy::Refuse),
+        };
+        let markers = settings.markers().to_vec();
+        Ok(Column { name: name.to_owned(), kind: self.kind, missing, markers, policies, transform })
+    }
+}
+
+impl Column {
+    /// Whether it is left out.
+    pub fn is_dropped(&self) -> bool {
+        self.transform == Transform::Drop
+    }
+
+    /// Whether a file may lack it: it is left out, or its policy imputes it.
+    pub(in crate::data) fn may_be_absent(&self) -> bool {
+        self.is_dropped() || self.policies.on_absent == Policy::Impute
+    }
+
+    /// Its features' names.
+    pub fn outputs(&self) -> Vec<String> {
+        match &self.transform {
+            Transform::Drop => Vec::new(),
+            Transform::Number(number) => number.outputs(&self.name),
+            Transform::Category(category) => category.outputs(&self.name),
+            Transform::Date(date) => date.outputs(&self.name),
+            Transform::Words { buckets } => (0..*buckets).map(|i| format!("{}:{i}", self.name)).collect(),
+        }
+    }
+
+    /// Number of codes, where its feature is a code to embed: those of the categories, and one for an unseen one.
+    pub fn codes(&self) -> Option<usize> {
+        match &self.transform {
+            Transform::Category(category) if category.encode == Encode::Embedding => {
+                Some(category.categories.names().len() + 1)
+            }
+            _ => None,
+        }
+    }
+
+    pub(in crate::data) fn drops_rows(&self) -> bool {
+        matches!(&self.transform, Transform::Number(n) if n.fence.is_some_and(|f| f.then == OnOutlier::Drop))
+    }
+
+    /// What a second look must learn, if anything.
+    pub(in crate::data) fn second(&self, rows_are_dropped: bool) -> Option<Second> {
+        match &self.transform {
+            Transform::Number(number) if number.refines(rows_are_dropped) => Some(Second::Moments(Moments::default())),
+            Transform::Category(category) => category.sums().map(Second::Targets),
+            _ => None,
+        }
+    }
+
+    /// Adds a training row to the second look; `targets` as in a target encoding.
+    pub(in crate::data) fn observe(&self, cell: &Cell<'_>, fold: usize, targets: &[f64], second: &mut Second) {
+        let mut used = Used::default();
+        match (&self.transform, second) {
+            (Transform::Number(number), Second::Moments(moments)) => {
+                if let Ok(value) = self.value(cell, &mut used, |cell| number::value(self.kind, cell)) {
+                    number.observe(value, moments);
+                }
+            }
+            (Transform::Category(category), Second::Targets(sums)) => {
+                if let Ok(code) = self.code(category, cell, &mut used) {
+                    sums.add(code.1, fold, targets);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes what the second look learned.
+    pub(in crate::data) fn refine(&mut self, second: &Second, settings: &CleanConfig) {
+        match (&mut self.transform, second) {
+            (Transform::Number(number), Second::Moments(moments)) => number.refine(moments),
+            (Transform::Category(category), Second::Targets(sums)) => category.refine(sums, settings),
+            _ => {}
+        }
+    }
+
+    /// Appends the features of a value; whether it is an outlier. `fold` is that of a training row.
+    ///
+    /// # Errors
+    /// A value that a policy refuses.
+    pub(in crate::data) fn write(
+        &self,
+        cell: &Cell<'_>,
+        fold: Option<usize>,
+        used: &mut Used,
+        out: &mut Vec<f32>,
+    ) -> Result<bool, Fault> {
+        match &self.transform {
+            Transform::Drop => {}
+            Transform::Number(number) => {
+                let value = self.value(cell, used, |cell| number::value(self.kind, cell))?;
+                let outside = number.write(value, out)?;
+                used.outliers += u64::from(outside);
+                return Ok(outside);
+            }
+            Transform::Category(category) => {
+                let (name, code) = self.code(category, cell, used)?;
+                category.write(&name, code, fold, out);
+            }
+            Transform::Date(date) => {
+                let time = self.value(cell, used, |cell| cell.time(date.format.as_deref()))?;
+                date.write(time, out);
+            }
+            Transform::Words { buckets } => {
+                let text = self.value(cell, used, |cell| cell.name())?.unwrap_or_default();
+                let start = out.len();
+                out.resize(start + buckets, 0.0);
+                for word in hash::words(&text) {
+                    let (place, sign) = hash::place(&word, *buckets);
+                    if let Some(feature) = out.get_mut(start + place) {
+                        *feature += sign;
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// The cell's value, `None` where it is to be imputed.
+    fn value<'a, T>(
+        &self,
+        cell: &Cell<'a>,
+        used: &mut Used,
+        read: impl Fn(&Cell<'a>) -> Result<T, Fault>,
+    ) -> Result<Option<T>, Fault> {
+        let fault = if cell.is_missing(&self.markers) {
+            Fault::Missing
+        } else {
+            match read(cell) {
+                Ok(value) => return Ok(Some(value)),
+                Err(fault) => fault,
+            }
+        };
+        match (fault, self.policies.on_missing, self.policies.on_bad) {
+            (Fault::Missing, Policy::Impute, _) => used.missing += 1,
+            (Fault::Bad(..), _, Policy::Impute) => used.bad += 1,
+            (fault, ..) => return Err(fault),
+        }
+        Ok(None)
+    }
+
+    /// The category's name and code; no code for an unseen one.
+    fn code<'a>(
+        &self,
+        category: &'a Category,
+        cell: &Cell<'a>,
+        used: &mut Used,
+    ) -> Result<(std::borrow::Cow<'a, str>, Option<usize>), Fault> {
+        let filled = || (std::borrow::Cow::Borrowed(category.fill.as_str()), category.code(&category.fill));
+        let Some(name) = self.value(cell, used, |cell| cell.name())? else { return Ok(filled()) };
+        let code = category.code(&name);
+        if code.is_some() || category.encode == Encode::Hash {
+            return Ok((name, code));
+        }
+        used.unseen += 1;
+        match self.policies.on_unseen {
+            OnUnseen::Fallback => Ok((name, None)),
+            OnUnseen::Impute => Ok(filled()),
+            OnUnseen::Refuse => Err(Fault::Unseen(super::super::cell::quoted(&name))),
+        }
+    }
+
+    /// A person's view of its features.
+    pub(in crate::data) fn describe(&self, values: &[f32]) -> Option<String> {
+        let value = match &self.transform {
+            Transform::Drop => return None,
+            Transform::Number(_) if self.kind == ColumnType::Boolean => {
+                (if values.first().is_some_and(|v| *v > 0.5) { "true" } else { "false" }).into()
+            }
+            Transform::Number(number) => number.describe(values),
+            Transform::Category(category) => category.describe(values),
+            Transform::Date(date) => date.describe(values),
+            Transform::Words { .. } => format!("{} words", values.iter().map(|v| v.abs()).sum::<f32>()),
+        };
+        Some(format!("{} = {value}", self.name))
+    }
+}

@@ -1,0 +1,164 @@
+//! All columns of a table as they were learned.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Cell, Column, ColumnType, Fault, Transform, Used, hash::MOST_BUCKETS};
+
+/// A table's columns and what each becomes: learned on the training split, stored in the prepared data and in the run,
+/// and applied as it is by `kiln predict` and `kiln eval`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TableSchema {
+    /// The source's feature columns, in order.
+    pub columns: Vec<Column>,
+}
+
+/// A feature that is a code for a model to embed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Codes {
+    /// Index of the feature.
+    pub feature: usize,
+    /// Codes are below this; the last one stands for what is no category of the training split.
+    pub codes: usize,
+}
+
+impl TableSchema {
+    /// The names of all features, in order.
+    pub fn outputs(&self) -> Vec<String> {
+        self.columns.iter().flat_map(Column::outputs).collect()
+    }
+
+    /// Whether the sizes in it fit each other; a file may have been damaged.
+    pub(in crate::data) fn is_sound(&self) -> bool {
+        self.columns.iter().all(|column| match &column.transform {
+            Transform::Category(category) => category.is_sound(),
+            Transform::Words { buckets } => *buckets <= MOST_BUCKETS,
+            Transform::Drop | Transform::Number(_) | Transform::Date(_) => true,
+        })
+    }
+
+    /// The features that are codes to embed.
+    pub fn codes(&self) -> Vec<Codes> {
+        let mut feature = 0;
+        let mut found = Vec::new();
+        for column in &self.columns {
+            found.extend(column.codes().map(|codes| Codes { feature, codes }));
+            feature += column.outputs().len();
+        }
+        found
+    }
+
+    /// The columns that a file to predict for must have.
+    pub fn needed(&self) -> Vec<String> {
+        self.columns.iter().filter(|column| !column.is_dropped()).map(|column| column.name.clone()).collect()
+    }
+
+    /// Appends a row's features to `out`, `cells` in the order of the columns; whether the row is to be left out of
+    /// the training split. `fold` is that of a training row; `faults` takes what a policy refuses.
+    pub(in crate::data) fn write(
+        &self,
+        cells: &[Cell<'_>],
+        fold: Option<usize>,
+        used: &mut [Used],
+        out: &mut Vec<f32>,
+        faults: &mut dyn FnMut(&Column, Fault),
+    ) -> bool {
+        let mut dropped = false;
+        for ((column, cell), used) in self.columns.iter().zip(cells).zip(used) {
+            match column.write(cell, fold, used, out) {
+                Ok(outside) => dropped |= outside && column.drops_rows(),
+                Err(fault) => faults(column, fault),
+            }
+        }
+        dropped
+    }
+
+    /// As it is stored: without what only the training rows need.
+    pub(in crate::data) fn settled(mut self) -> Self {
+        for column in &mut self.columns {
+            if let Transform::Category(category) = &mut column.transform {
+                category.settle();
+            }
+        }
+        self
+    }
+
+    /// The row's values for a person, in the units of the source.
+    pub(in crate::data) fn describe(&self, values: &[f32]) -> Vec<String> {
+        let mut rest = values;
+        let mut described = Vec::new();
+        for column in &self.columns {
+            let (own, others) = rest.split_at(column.outputs().len().min(rest.len()));
+            described.extend(column.describe(own));
+            rest = others;
+        }
+        described
+    }
+
+    /// What was learned, a line a thing that a person may want to change.
+    pub(in crate::data) fn summary(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let kinds =
+            [ColumnType::Numeric, ColumnType::Boolean, ColumnType::Categorical, ColumnType::Date, ColumnType::Text];
+        let count = |kind| self.columns.iter().filter(|column| column.kind == kind).count();
+        let kinds: Vec<String> = kinds
+            .into_iter()
+            .filter(|kind| count(*kind) > 0)
+            .map(|kind| format!("{} {}", count(kind), kind.name()))
+            .collect();
+        lines.push(format!(
+            "{} features from {} columns: {}",
+            self.outputs().len(),
+            self.columns.len(),
+            kinds.join(", ")
+        ));
+        for kind in [ColumnType::Constant, ColumnType::Identifier] {
+            let names: Vec<&str> =
+                self.columns.iter().filter(|column| column.kind == kind).map(|column| column.name.as_str()).collect();
+            if !names.is_empty() {
+                let shown = names.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+                let more = if names.len() > 5 { format!(" and {} more", names.len() - 5) } else { String::new() };
+                lines
+                    .push(format!("left out as {}: {shown}{more} (`data.columns` can name another type)", kind.name()));
+            }
+        }
+        lines
+    }
+
+    /// What the policies did, a line a column.
+    pub(in crate::data) fn told(&self, used: &[Used]) -> Vec<String> {
+        self.columns.iter().zip(used).filter_map(|(column, used)| column.told(used)).collect()
+    }
+}
+
+impl Column {
+    /// What it becomes, in words.
+    pub fn becomes(&self) -> String {
+        match &self.transform {
+            Transform::Drop => "left out".into(),
+            Transform::Number(number) => number.becomes(),
+            Transform::Category(category) => category.becomes(),
+            Transform::Date(date) => {
+                format!("time that went by, {}", self.outputs().len() - 1 - usize::from(date.indicator)) + " parts"
+            }
+            Transform::Words { buckets } => format!("words hashed to {buckets} features"),
+        }
+    }
+
+    fn told(&self, used: &Used) -> Option<String> {
+        let fill = match &self.transform {
+            Transform::Number(number) => format!("{}", number.fill as f32),
+            Transform::Category(category) => category.fill.clone(),
+            Transform::Date(date) => super::super::cell::date(date.fill),
+            Transform::Words { .. } | Transform::Drop => "no words".into(),
+        };
+        let parts = [
+            (used.missing, format!("missing, taken as {fill}")),
+            (used.bad, format!("of another type, taken as {fill}")),
+            (used.unseen, "of no category that training saw".into()),
+            (used.outliers, "outliers".into()),
+        ];
+        let parts: Vec<String> =
+            parts.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+        (!parts.is_empty()).then(|| format!("column `{}`: {}", self.name, parts.join("; ")))
+    }
+}

@@ -1,0 +1,68 @@
+//! A table to predict for: read by the columns' names and transformed as the run learned.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use super::{Cell, Layout, columns, each_row};
+use crate::data::clean::{Report, Used};
+use crate::data::{InputSchema, Schema};
+use crate::error::{Error, Result};
+
+/// What reading a table found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows {
+    /// Rows read.
+    pub count: u64,
+    /// What the columns' policies did, a line a column.
+    pub told: Vec<String>,
+}
+
+/// Reads the schema's columns by name, transforms them as they were learned, and calls `each` with the features of
+/// every row. Other columns of the file are ignored.
+///
+/// # Errors
+/// The schema is not of a table; a column is gone and may not be imputed; values that a policy refuses, all in one
+/// report, after the last row.
+pub fn read_rows(
+    path: &Path,
+    schema: &Schema,
+    layout: &Layout,
+    each: &mut dyn FnMut(&[f32]) -> Result<()>,
+) -> Result<Rows> {
+    let Some(table) = &schema.table else {
+        return Err(Error::input(format!("{} is a table, but the model does not take tables", path.display()))
+            .next("give a file of the kind that the model was trained on"));
+    };
+    if !table.is_sound() || (InputSchema::Table { columns: table.outputs() }) != schema.input {
+        return Err(Error::input("the run's schema.json is damaged").next("`kiln resume` writes it anew"));
+    }
+    let there = columns(path, layout)?;
+    let mut names = Vec::new();
+    let places: Vec<Option<usize>> = table
+        .columns
+        .iter()
+        .map(|column| {
+            if column.may_be_absent() && (column.is_dropped() || !there.contains(&column.name)) {
+                return None;
+            }
+            names.push(column.name.clone());
+            Some(names.len() - 1)
+        })
+        .collect();
+    let mut used = vec![Used::default(); table.columns.len()];
+    let mut report = Report::default();
+    let (mut count, mut values) = (0, Vec::new());
+    each_row(path, layout, &names, &mut |place, found| {
+        let cell = |at: &Option<usize>| at.and_then(|at| found.get(at)).copied().unwrap_or(Cell::Missing);
+        let cells: Vec<Cell<'_>> = places.iter().map(cell).collect();
+        values.clear();
+        table.write(&cells, None, &mut used, &mut values, &mut |column, fault| report.add(place, &column.name, fault));
+        count += 1;
+        if report.is_empty() {
+            each(&values)?;
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    report.finish()?;
+    Ok(Rows { count, told: table.told(&used) })
+}

@@ -1,0 +1,384 @@
+//! A table for training: types told by the first training rows, transforms learned on the training split, then every
+//! row transformed and handed on.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use super::plan::Plan;
+use super::{Cell, Fault, Layout, Place, each_row};
+use crate::data::clean::{
+    self, CleanConfig, Column, ColumnType, Columns, Guess, Profile, Report, Second, TableSchema, Used,
+};
+use crate::data::split::Splitter;
+use crate::data::{
+    DataConfig, Features, HoldoutBy, InputSchema, RecordSink, Records, Schema, Split, Target, TargetSchema, TaskKind,
+};
+use crate::error::{Error, Result};
+
+const MOST_CLASSES: usize = 10_000;
+
+/// What a reader of a table is told beside the config.
+#[derive(Clone, Copy)]
+pub(in crate::data) struct Request<'a> {
+    /// What the splits depend on.
+    pub seed: u64,
+    /// What a run learned: its transforms and classes are applied as they are, and nothing is learned.
+    pub learned: Option<&'a Schema>,
+    /// Takes lines for a person.
+    pub progress: &'a dyn Fn(&str),
+}
+
+/// Pushes the rows of all files, transformed, each with its split.
+///
+/// Classes are the distinct values of the target column, sorted, as numbers if all are integers.
+///
+/// # Errors
+/// An unknown column; more than 10,000 classes; values that do not fit their column, all in one report with file, line
+/// (Parquet: row), column and value.
+pub(in crate::data) fn read(
+    files: &[PathBuf],
+    config: &DataConfig,
+    request: Request<'_>,
+    sink: &mut dyn RecordSink,
+) -> Result<Records> {
+    let table = Table::new(files, config, request)?;
+    let splitter = table.splitter()?;
+    let (schema, target) = match request.learned {
+        Some(Schema { table: Some(schema), target, .. }) => (schema.clone(), target.clone()),
+        Some(_) => return Err(Error::input("the run was not trained on a table").next("give the data it was made for")),
+        None => table.learn(&splitter)?,
+    };
+    if request.learned.is_none() {
+        schema.summary().iter().for_each(|line| (request.progress)(line));
+    }
+    let used = table.write(&schema, &target, &splitter, sink)?;
+    schema.told(&used).iter().for_each(|line| (request.progress)(line));
+    Ok(Records { input: InputSchema::Table { columns: schema.outputs() }, target, table: Some(schema.settled()) })
+}
+
+/// One row of a pass.
+struct Row<'r, 'c> {
+    place: Place<'r>,
+    split: Split,
+    features: &'r [Cell<'c>],
+    targets: &'r [Cell<'c>],
+    /// For a training row, how many came before it.
+    training: Option<u64>,
+}
+
+impl Row<'_, '_> {
+    fn fold(&self) -> Option<usize> {
+        self.training.map(clean::fold)
+    }
+}
+
+type EachRow<'a> = dyn FnMut(Row<'_, '_>) -> Result<ControlFlow<()>> + 'a;
+
+struct Table<'a> {
+    files: &'a [PathBuf],
+    layout: Layout,
+    plan: Plan,
+    config: &'a DataConfig,
+    request: Request<'a>,
+    settings: Vec<CleanConfig>,
+    /// Columns that a run learned, that are gone, and that may be imputed.
+    absent: Vec<String>,
+}
+
+impl<'a> Table<'a> {
+    fn new(files: &'a [PathBuf], config: &'a DataConfig, request: Request<'a>) -> Result<Self> {
+        let mut plan = Plan::new(files, config)?;
+        if let Some(Schema { table: Some(table), .. }) = request.learned {
+            plan.features = table.columns.iter().map(|column| column.name.clone()).collect();
+        }
+        if config.task == TaskKind::LanguageModel {
+            return Err(Error::input("a table cannot be the data of a language model")
+                .next("set `data.task` to \"classification\" or \"regression\", or give text"));
+        }
+        if config.task == TaskKind::Classification && plan.targets.len() != 1 {
+            return Err(Error::input(format!("classification needs one target, not {}", plan.targets.join(", ")))
+                .next("give one column in `data.target`"));
+        }
+        let settings = plan.features.iter().map(|name| columns(config).of(name)).collect();
+        let mut table =
+            Self { files, layout: Layout::from(config), plan, config, request, settings, absent: Vec::new() };
+        table.absent = table.absent()?;
+        Ok(table)
+    }
+
+    fn absent(&self) -> Result<Vec<String>> {
+        let (Some(Schema { table: Some(table), .. }), Some(file)) = (self.request.learned, self.files.first()) else {
+            return Ok(Vec::new());
+        };
+        let there = super::columns(file, &self.layout)?;
+        let gone = |column: &&Column| column.may_be_absent() && !there.contains(&column.name);
+        Ok(table.columns.iter().filter(gone).map(|column| column.name.clone()).collect())
+    }
+
+    /// Calls `each` with the cells of every row of all files, up to the limit.
+    fn raw(&self, each: &mut super::Each<'_>) -> Result<()> {
+        let all = self.plan.names();
+        let is_there = |name: &&String| !self.absent.contains(*name);
+        let names: Vec<String> = all.iter().filter(is_there).cloned().collect();
+        let limit = self.config.limit;
+        let (mut rows, mut stopped) = (0, false);
+        for file in self.files {
+            each_row(file, &self.layout, &names, &mut |place, cells| {
+                rows += 1;
+                let flow = if self.absent.is_empty() {
+                    each(place, cells)?
+                } else {
+                    let mut found = cells.iter();
+                    let cell = |name| if is_there(&name) { found.next().copied() } else { None };
+                    let whole: Vec<Cell<'_>> = all.iter().map(cell).map(|c| c.unwrap_or(Cell::Missing)).collect();
+                    each(place, &whole)?
+                };
+                stopped = flow.is_break() || rows == limit;
+                Ok(if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })?;
+            if stopped {
+                break;
+            }
+        }
+        match (rows, self.files.first()) {
+            (0, Some(file)) => Err(Error::input(format!("{} has no rows", file.display())).next("check the file")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same with the row's split.
+    fn each(&self, splitter: &Splitter, each: &mut EachRow<'_>) -> Result<()> {
+        let mut pass = splitter.start();
+        let mut trained = 0;
+        let features = self.plan.features.len();
+        let by = self.plan.by();
+        self.raw(&mut |place, cells| {
+            let split = pass.next(by.and_then(|by| cells.get(by)).unwrap_or(&Cell::Missing));
+            let split = split.map_err(|_| self.no_split(place))?;
+            let training = (split == Split::Train).then_some(trained);
+            trained += u64::from(training.is_some());
+            let (own, rest) = cells.split_at(features.min(cells.len()));
+            let targets = rest.get(..self.plan.targets.len()).unwrap_or(rest);
+            each(Row { place, split, features: own, targets, training })
+        })
+    }
+
+    fn no_split(&self, place: Place<'_>) -> Error {
+        let column = self.config.holdout.column.as_deref().unwrap_or_default();
+        let what = match self.config.holdout.by {
+            HoldoutBy::Time => "neither a date nor a number",
+            _ => "no value",
+        };
+        Error::input(format!("{place}: column `{column}`, which the rows are split by, holds {what}"))
+            .next("correct it, or split by another `data.holdout.column`")
+    }
+
+    fn splitter(&self) -> Result<Splitter> {
+        let mut splitter = Splitter::new(&self.config.holdout, self.request.seed);
+        if let Some(by) = self.plan.by().filter(|_| splitter.needs_survey()) {
+            self.raw(&mut |_, cells| {
+                cells.get(by).into_iter().for_each(|cell| splitter.survey(cell));
+                Ok(ControlFlow::Continue(()))
+            })?;
+            splitter.surveyed();
+        }
+        Ok(splitter)
+    }
+
+    /// Learns types, classes and transforms.
+    fn learn(&self, splitter: &Splitter) -> Result<(TableSchema, TargetSchema)> {
+        let kinds = self.kinds(splitter)?;
+        let names = &self.plan.features;
+        for (name, kind) in names.iter().zip(&kinds) {
+            columns(self.config).check(name, *kind)?;
+        }
+        let mut profiles: Vec<Profile> =
+            kinds.iter().zip(&self.settings).map(|(kind, own)| Profile::new(*kind, own, names.len())).collect();
+        let mut classes = BTreeSet::new();
+        self.each(splitter, &mut |row| {
+            self.class(&row, &mut classes)?;
+            if row.training.is_some() {
+                let cells = profiles.iter_mut().zip(row.features).zip(&self.settings);
+                cells.for_each(|((profile, cell), own)| profile.add(cell, own));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let target = match self.config.task {
+            TaskKind::Classification => TargetSchema::Classes { names: clean::sorted(classes.into_iter().collect()) },
+            _ => TargetSchema::Values { names: self.plan.targets.clone() },
+        };
+        let width = encoded_targets(&target);
+        let fitted = names.iter().zip(&profiles).zip(&self.settings);
+        let fitted: Result<Vec<Column>> = fitted.map(|((name, profile), own)| profile.fit(name, own, width)).collect();
+        let mut schema = TableSchema { columns: fitted? };
+        self.look_again(&mut schema, &target, splitter)?;
+        if schema.outputs().is_empty() {
+            return Err(Error::input(format!("no column is left to learn from: {}", schema.summary().join("; ")))
+                .next("name a column's type in `data.columns`, as in `data.columns.x = \"numeric\"`"));
+        }
+        Ok((schema, target))
+    }
+
+    /// The type of every feature: the config's, or what the first training rows hold.
+    fn kinds(&self, splitter: &Splitter) -> Result<Vec<ColumnType>> {
+        let names = &self.plan.features;
+        let mut guesses: Vec<Guess> = names.iter().map(|_| Guess::default()).collect();
+        let enough = clean::inferred_rows(names.len());
+        self.each(splitter, &mut |row| {
+            if row.training.is_some() {
+                let cells = guesses.iter_mut().zip(row.features).zip(&self.settings);
+                cells.for_each(|((guess, cell), own)| guess.add(cell, own.markers()));
+            }
+            let done = row.training.is_some_and(|before| before + 1 >= enough);
+            Ok(if done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        let kinds = guesses.iter().zip(names).zip(&self.settings);
+        Ok(kinds.map(|((guess, name), own)| own.kind.unwrap_or_else(|| guess.kind(name))).collect())
+    }
+
+    /// Adds a row's class; one that is none is told of when the rows are written.
+    fn class(&self, row: &Row<'_, '_>, classes: &mut BTreeSet<String>) -> Result<()> {
+        let (TaskKind::Classification, Some(cell)) = (self.config.task, row.targets.first()) else { return Ok(()) };
+        let Ok(name) = cell.class() else { return Ok(()) };
+        if classes.contains(name.as_ref()) {
+            return Ok(());
+        }
+        if classes.len() >= MOST_CLASSES {
+            let column = self.plan.targets.join(", ");
+            let place = row.place;
+            return Err(Error::input(format!("{place}: column `{column}` has more than {MOST_CLASSES} classes"))
+                .next("name the class column in `data.target`, or set `data.task` to \"regression\""));
+        }
+        classes.insert(name.into_owned());
+        Ok(())
+    }
+
+    /// A second look at the training split, where a transform needs one.
+    fn look_again(&self, schema: &mut TableSchema, target: &TargetSchema, splitter: &Splitter) -> Result<()> {
+        let dropping = schema.columns.iter().any(Column::drops_rows);
+        let mut seconds: Vec<Option<Second>> = schema.columns.iter().map(|column| column.second(dropping)).collect();
+        if seconds.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let ids = ids(target);
+        let mut used = vec![Used::default(); schema.columns.len()];
+        let (mut scratch, mut encoded) = (Vec::new(), Vec::new());
+        self.each(splitter, &mut |row| {
+            let Some(fold) = row.fold() else { return Ok(ControlFlow::Continue(())) };
+            scratch.clear();
+            let dropped = dropping && schema.write(row.features, None, &mut used, &mut scratch, &mut |_, _| {});
+            if !dropped && encode_targets(&row, target, &ids, &mut encoded).is_ok() {
+                let cells = schema.columns.iter().zip(row.features).zip(&mut seconds);
+                cells.for_each(|((column, cell), second)| {
+                    if let Some(second) = second {
+                        column.observe(cell, fold, &encoded, second);
+                    }
+                });
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        for ((column, second), own) in schema.columns.iter_mut().zip(&seconds).zip(&self.settings) {
+            if let Some(second) = second {
+                column.refine(second, own);
+            }
+        }
+        Ok(())
+    }
+
+    /// Pushes every row; how often each column's policies were used.
+    fn write(
+        &self,
+        schema: &TableSchema,
+        target: &TargetSchema,
+        splitter: &Splitter,
+        sink: &mut dyn RecordSink,
+    ) -> Result<Vec<Used>> {
+        let ids = ids(target);
+        let mut report = Report::default();
+        let mut used = vec![Used::default(); schema.columns.len()];
+        let (mut values, mut reals) = (Vec::new(), Vec::new());
+        let learning = self.request.learned.is_none();
+        self.each(splitter, &mut |row| {
+            values.clear();
+            let fold = row.fold().filter(|_| learning);
+            let dropped = schema.write(row.features, fold, &mut used, &mut values, &mut |column, fault| {
+                report.add(row.place, &column.name, fault);
+            });
+            let found = self.target(&row, target, &ids, &mut reals);
+            match found {
+                Err((column, fault)) => report.add_target(row.place, column, fault),
+                Ok(_) if !report.is_empty() || dropped && fold.is_some() => {}
+                Ok(Some(id)) => sink.push(Some(row.split), Features::F32(&values), Target::Class(id))?,
+                Ok(None) => sink.push(Some(row.split), Features::F32(&values), Target::Values(&reals))?,
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        report.finish()?;
+        Ok(used)
+    }
+
+    /// The row's class, or its values in `reals`.
+    fn target(
+        &self,
+        row: &Row<'_, '_>,
+        target: &TargetSchema,
+        ids: &HashMap<&str, u32>,
+        reals: &mut Vec<f32>,
+    ) -> Result<Option<u32>, (&str, Fault)> {
+        reals.clear();
+        let named = self.plan.targets.iter().map(String::as_str).zip(row.targets);
+        for (column, cell) in named {
+            if let TargetSchema::Classes { .. } = target {
+                let name = cell.class().map_err(|fault| (column, fault))?;
+                let id = ids.get(name.as_ref()).copied();
+                return id.map(Some).ok_or_else(|| (column, Fault::Unseen(name.into_owned())));
+            }
+            reals.push(cell.number().map_err(|fault| (column, fault))? as f32);
+        }
+        Ok(None)
+    }
+}
+
+fn columns(config: &DataConfig) -> Columns<'_> {
+    Columns { base: &config.clean, own: &config.columns, standardize: config.standardize }
+}
+
+fn ids(target: &TargetSchema) -> HashMap<&str, u32> {
+    match target {
+        TargetSchema::Classes { names } => names.iter().map(String::as_str).zip(0..).collect(),
+        _ => HashMap::new(),
+    }
+}
+
+/// Values that a target encoding takes the means of: whether it is the second of two classes, one a class, or the
+/// targets themselves.
+fn encoded_targets(target: &TargetSchema) -> usize {
+    match target {
+        TargetSchema::Classes { names } if names.len() <= 2 => 1,
+        TargetSchema::Classes { names } | TargetSchema::Values { names } => names.len(),
+        TargetSchema::NextToken => 0,
+    }
+}
+
+fn encode_targets(
+    row: &Row<'_, '_>,
+    target: &TargetSchema,
+    ids: &HashMap<&str, u32>,
+    encoded: &mut Vec<f64>,
+) -> Result<(), Fault> {
+    encoded.clear();
+    if let TargetSchema::Classes { names } = target {
+        let name = row.targets.first().unwrap_or(&Cell::Missing).class()?;
+        let id = ids.get(name.as_ref()).copied().ok_or(Fault::Missing)? as usize;
+        match names.len() {
+            ..=2 => encoded.push(id as f64),
+            classes => encoded.extend((0..classes).map(|class| f64::from(u8::from(class == id)))),
+        }
+        return Ok(());
+    }
+    for cell in row.targets {
+        encoded.push(cell.number()?);
+    }
+    Ok(())
+}
