@@ -36,13 +36,13 @@ pub use dropout::dropout;
 pub use embedding::{embedding, tied, tied_embedding};
 pub use gelu::gelu;
 pub use gradients::{accumulate, norm};
+#[cfg(feature = "tch")]
+pub use host::compose_torch;
 pub use layer_norm::layer_norm;
 pub use linear::{Activation, linear};
 pub use linear_cross_entropy::linear_cross_entropy;
 pub use memory::keep_freed_pages;
 pub use precision::{Products, with_products};
-#[cfg(feature = "tch")]
-pub use host::compose_torch;
 #[cfg(feature = "tch")]
 pub use threads::leave_threads_to_kernels;
 pub use threads::on_kernel_threads;

@@ -4,9 +4,9 @@
 //! This reads padded pictures where they lie, and keeps the input and the output alone.
 
 #[cfg(feature = "flex")]
-mod host;
-#[cfg(feature = "flex")]
 mod geometry;
+#[cfg(feature = "flex")]
+mod host;
 #[cfg(feature = "flex")]
 mod product;
 mod reference;

@@ -21,9 +21,9 @@ pub(crate) use bf16::{Bf16, bf16_support};
 pub(crate) use gemm::{HostMatrix, Matrix, matrix};
 pub(crate) use pass::{PASS, owned, region};
 pub(crate) use seed::{seed, seed_of};
+pub(crate) use tensor::{HostBackend, HostTensor, copied, dims, packed, tensor, writable, written};
 #[cfg(feature = "tch")]
 pub use torch::compose_torch;
-pub(crate) use tensor::{HostBackend, HostTensor, copied, dims, packed, tensor, writable, written};
 
 /// `a b`, row-major, in a new buffer.
 pub(crate) fn product(a: Matrix, b: Matrix, products: Products) -> Vec<f32> {

@@ -44,12 +44,7 @@ impl<B: HostBackend> LinearCrossEntropy for B {
     }
 }
 
-fn trained<B: HostBackend>(
-    x: FloatTensor<B>,
-    table: FloatTensor<B>,
-    targets: IntTensor<B>,
-    form: Form,
-) -> Trained<B> {
+fn trained<B: HostBackend>(x: FloatTensor<B>, table: FloatTensor<B>, targets: IntTensor<B>, form: Form) -> Trained<B> {
     let head = Head::new::<B>(x, table, targets, form);
     let (x, table) = (&head.x, &head.table);
     let [width, classes] = [x.columns(), table.rows()];

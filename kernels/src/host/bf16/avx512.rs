@@ -2,8 +2,8 @@
 #![allow(unsafe_code)] // vector intrinsics
 
 use std::arch::x86_64::{
-    __m512, __m512bh, __m512i, _mm512_castsi512_ps, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps,
-    _mm512_storeu_ps,
+    __m512, __m512bh, __m512i, _mm512_castsi512_ps, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_set1_epi32, _mm512_setzero_ps, _mm512_storeu_ps,
 };
 use std::mem::transmute;
 
@@ -13,7 +13,14 @@ use std::mem::transmute;
 /// # Safety
 /// As there; the processor must have AVX512-BF16.
 #[target_feature(enable = "avx512f,avx512bf16")]
-pub(super) unsafe fn multiply<const F32: bool>(a: *const u16, b: *const u16, steps: usize, c: *mut f32, stride: usize, add: bool) {
+pub(super) unsafe fn multiply<const F32: bool>(
+    a: *const u16,
+    b: *const u16,
+    steps: usize,
+    c: *mut f32,
+    stride: usize,
+    add: bool,
+) {
     const ROWS: usize = 8;
     for top in (0..32).step_by(ROWS) {
         // SAFETY: `top` is the first of eight rows of the 32; within a step the tiles of `a` lie one after the other,
