@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::Bench;
+use common::{Bench, host_devices};
 use kiln::{
     commands::Console,
     config::Plan,
@@ -13,12 +13,14 @@ use kiln_kernels::profile;
 
 #[test]
 fn a_step_changes_everything_in_place() {
-    for kind in ["adamw", "sgd", "lion", "muon"] {
+    let kinds = ["adamw", "sgd", "lion", "muon"];
+    for (device, kind) in host_devices().iter().flat_map(|device| kinds.map(|kind| (device, kind))) {
         let bench = Bench::tiny();
         let base = bench.dir.path();
         let kind = format!("optim.kind=\"{kind}\"");
         let run = format!("run.dir={:?}", base.join("checkpoints"));
-        let keys = [&kind, &run, "optim.ema=0.9", "train.accumulate=2", "model.dropout=0.1", "optim.clip=0.01"];
+        let on = format!("train.device=\"{device}\"");
+        let keys = [&kind, &run, &on, "optim.ema=0.9", "train.accumulate=2", "model.dropout=0.1", "optim.clip=0.01"];
         let plan = Plan::parse(common::TINY, "tiny.toml", base, &keys.map(str::to_string)).unwrap();
         let console = Console::new(false, true, false);
         let setup = Setup::new(plan, &|_| {}).unwrap();
@@ -33,7 +35,11 @@ fn a_step_changes_everything_in_place() {
             (run, _) = run.measured_step().unwrap();
         }
         let ops = profile::stop();
-        assert_eq!((ops["optimizer"].calls, ops["accumulate"].calls, ops["gradient norm"].calls), (3, 3, 3), "{kind}");
-        assert!(!ops.contains_key("copy"), "{kind}: {:?}", ops["copy"]);
+        assert_eq!(
+            (ops["optimizer"].calls, ops["accumulate"].calls, ops["gradient norm"].calls),
+            (3, 3, 3),
+            "{on} {kind}"
+        );
+        assert!(!ops.contains_key("copy"), "{on} {kind}: {:?}", ops["copy"]);
     }
 }

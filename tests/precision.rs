@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Bench, Said, say, skip, steps};
+use common::{Bench, Said, host_devices, say, skip, steps};
 
 /// Losses of 40 steps of the tiny GPT with these settings.
 fn losses(bench: &Bench, name: &str, settings: &[&str]) -> Vec<f64> {
@@ -37,15 +37,17 @@ fn bf16_follows_f32() {
     if !has_bf16() {
         return;
     }
-    let bench = Bench::tiny();
-    let wide = losses(&bench, "f32", &[]);
-    let narrow = losses(&bench, "bf16", &["train.precision=bf16"]);
-    let distance = apart(&narrow, &wide);
-    say(&format!("bf16 is within {:.2} % of f32 over 40 steps", distance * 100.0));
-    assert!(distance > 1e-6, "bf16 was computed");
-    // A bf16 has 8 significant bits, so a product is off by up to 0.4 %; sums, weights and moments in f32 average that
-    // out. Seen: 0.07 %.
-    assert!(distance < 0.005, "{distance}");
+    for device in host_devices() {
+        let (bench, device) = (Bench::tiny(), format!("train.device={device}"));
+        let wide = losses(&bench, "f32", &[&device]);
+        let narrow = losses(&bench, "bf16", &[&device, "train.precision=bf16"]);
+        let distance = apart(&narrow, &wide);
+        say(&format!("{device}: bf16 is within {:.2} % of f32 over 40 steps", distance * 100.0));
+        assert!(distance > 1e-6, "bf16 was computed");
+        // A bf16 has 8 significant bits, so a product is off by up to 0.4 %; sums, weights and moments in f32 average
+        // that out. Seen: 0.07 %.
+        assert!(distance < 0.005, "{distance}");
+    }
 }
 
 /// A GPT whose loss falls for hundreds of steps: an endless text of made-up words.

@@ -141,6 +141,15 @@ pub fn skip(what: &str) {
     say(&format!("SKIPPED {what}"));
 }
 
+/// The devices whose tensors kiln's kernels for the host take, as far as they are in this build.
+pub fn host_devices() -> &'static [&'static str] {
+    if cfg!(feature = "tch") {
+        return &["flex", "tch"];
+    }
+    say("SKIPPED tch: not compiled in");
+    &["flex"]
+}
+
 /// Says a figure on the terminal, past the harness.
 pub fn say(what: &str) {
     let _ = writeln!(std::io::stderr(), "{what}");

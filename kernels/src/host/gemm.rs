@@ -1,5 +1,5 @@
-//! Matrix products on the host, through the gemm crate: it reaches what the processor has (see `LOG.md`), so only the
-//! buffers around it are ours.
+//! Matrix products on the host: on AMD's AVX-512 through the panels of `bf16/`, elsewhere through the gemm crate, which
+//! reaches what an Intel processor has (see `LOG.md`).
 
 #![allow(unsafe_code)] // gemm takes raw pointers
 
@@ -83,8 +83,7 @@ impl<T: HostTensor> HostMatrix<T> {
 /// `out = a b`; `out` is row-major, and all of it is written.
 pub(crate) fn product_over(a: Matrix, b: Matrix, out: &mut [MaybeUninit<f32>]) {
     assert_eq!(out.len(), a.rows * b.columns, "the result of a product has another size than its buffer");
-    #[cfg(target_arch = "x86_64")]
-    if own() && super::bf16::product_f32(a, b, out, false) {
+    if super::bf16::product_f32(a, b, out, false) {
         return;
     }
     // SAFETY: `out` has room for the result and is only written, since nothing is added to.
@@ -94,21 +93,14 @@ pub(crate) fn product_over(a: Matrix, b: Matrix, out: &mut [MaybeUninit<f32>]) {
 /// `out += a b`, or `out = a b` where `add` is false; `out` is row-major.
 pub(crate) fn product_into(a: Matrix, b: Matrix, out: &mut [f32], add: bool) {
     assert_eq!(out.len(), a.rows * b.columns, "the result of a product has another size than its buffer");
-    #[cfg(target_arch = "x86_64")]
-    if own() {
-        let out: *mut [MaybeUninit<f32>] = out as *mut [f32] as _;
-        // SAFETY: the same elements, of which only whole ones are written.
-        if super::bf16::product_f32(a, b, unsafe { &mut *out }, add) {
-            return;
-        }
+    let out: *mut [MaybeUninit<f32>] = out as *mut [f32] as _;
+    // SAFETY: the same elements, of which only whole ones are written.
+    let out = unsafe { &mut *out };
+    if super::bf16::product_f32(a, b, out, add) {
+        return;
     }
     // SAFETY: the buffer has the result's size and is initialised.
-    unsafe { raw(a, b, out.as_mut_ptr(), b.columns, add, parallel(a, b)) }
-}
-
-fn own() -> bool {
-    static OWN: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    *OWN.get_or_init(|| std::env::var("OWN").is_ok())
+    unsafe { raw(a, b, out.as_mut_ptr().cast(), b.columns, add, parallel(a, b)) }
 }
 
 /// Threads cost some microseconds to wake: not for a product that takes less.

@@ -1,4 +1,5 @@
-//! Rounding to bf16 into panels of 32 lanes: rows of `a` or columns of `b`.
+//! Rounding to bf16 into panels of 32 lanes: rows of `a` or columns of `b`. Panels of f32 are laid out alike, a term in the
+//! place of a pair.
 //!
 //! A panel is a sequence of steps of 32 terms; a step is two tiles of 16 lanes x 32 terms, 1 KB each. In a tile of `a`
 //! the 16 pairs of terms of a lane lie together, in a tile of `b` the 16 lanes of a pair of terms do. So one is the
@@ -21,6 +22,12 @@ pub(super) fn available() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512bf16")
+}
+
+/// Whether the processor is one of AMD's.
+pub(super) fn is_amd() -> bool {
+    let vendor = __cpuid(0);
+    [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).concat() == b"AuthenticAMD"
 }
 
 /// Which of a tile's two dimensions lies together.

@@ -211,3 +211,18 @@ fn a_product_within_a_task_of_another_takes_buffers_of_its_own() {
         assert!(all.iter().all(|found| *found == right), "{path:?}");
     }
 }
+
+#[test]
+fn products_of_f32_round_nothing_whatever_the_strides() {
+    for [m, n, k] in SHAPES {
+        for (a, b) in Operand::each(m, k).iter().flat_map(|a| Operand::each(k, n).map(|b| (a, b))) {
+            let found = crate::host::unwritten(m * n, |out| crate::host::gemm::product_over(a.view(), b.view(), out));
+            for (at, found) in found.into_iter().enumerate() {
+                let of = |m: &Operand, i: usize, j: usize| f64::from(m.values[i * m.strides[0] + j * m.strides[1]]);
+                let term = |p: usize| of(a, at / n, p) * of(&b, p, at % n);
+                let right = (0..k).map(term).fold([0.0; 2], |[sum, size], term| [sum + term, size + term.abs()]);
+                assert!(close(found, right, k), "{found} for {right:?}: {m} x {n} x {k}");
+            }
+        }
+    }
+}
