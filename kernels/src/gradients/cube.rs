@@ -4,8 +4,7 @@
 #![allow(unsafe_code)] // indices are bounded in the kernel, where a second check of every element would cost
 
 use burn::backend::{
-    Backend, Dispatch, DispatchTensor, DispatchTensorKind, TensorMetadata, backend_extension, ops::FloatTensorOps,
-    tensor::FloatTensor,
+    Backend, Dispatch, DispatchTensor, DispatchTensorKind, backend_extension, ops::FloatTensorOps, tensor::FloatTensor,
 };
 use burn::tensor::{DType, Tensor};
 use burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor};

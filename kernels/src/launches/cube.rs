@@ -133,7 +133,9 @@ fn bytes(block: BlockOperations<'_>) -> u64 {
     let mut read = HashMap::new();
     for operation in block.iter() {
         if matches!(operation, OperationIr::Drop(_)) {
-            operation.inputs().for_each(|tensor| drop(made.remove(&tensor.id)));
+            for tensor in operation.inputs() {
+                made.remove(&tensor.id);
+            }
             continue;
         }
         for tensor in operation.inputs() {
