@@ -7,6 +7,7 @@ use burn::tensor::{Device, Tensor};
 pub const COMPOSED: &str = "tch composed";
 
 /// Every compiled device that is present, one after the other; the others are named on stderr.
+#[allow(dead_code)]
 pub fn devices() -> impl Iterator<Item = (&'static str, Device)> {
     let compose = |(name, device)| {
         #[cfg(feature = "tch")]
@@ -16,7 +17,7 @@ pub fn devices() -> impl Iterator<Item = (&'static str, Device)> {
     present().into_iter().map(compose)
 }
 
-#[allow(deprecated, clippy::vec_init_then_push)]
+#[allow(dead_code, deprecated, clippy::vec_init_then_push)]
 fn present() -> Vec<(&'static str, Device)> {
     let mut devices = Vec::new();
     #[cfg(feature = "flex")]
