@@ -59,9 +59,9 @@ def scaling(result, out):
         along(above, x, "")
         along(below, x, label)
         below.set_ylim(0, 100)
-    unit = "tokens a second of processor time, one thread" if result.get("alone") else "tokens a second"
+    unit = "tokens a processor second" if result.get("alone") else "tokens a second"
     axes[0][0].set_ylabel(unit)
-    axes[1][0].set_ylabel("model FLOPs utilisation, % of the measured peak")
+    axes[1][0].set_ylabel("model FLOPs utilisation, %")
     figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle("A step of the small GPT (4 layers, 128 wide, context 64, batch 12) as one dimension grows", x=0.01, ha="left")
     save(figure, out, "scaling")
