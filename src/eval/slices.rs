@@ -54,13 +54,12 @@ pub fn slices(
     })?;
     let table = read_rows(dataset, split, 0, 0)?;
     let values: Vec<f32> = table.values.iter().skip(place).step_by(table.columns).copied().collect();
-    let unscaled = |value: f64| match &dataset.schema().scale {
-        Some(scale) => {
-            let of = |list: &[f32], missing: f64| list.get(place).map_or(missing, |v| f64::from(*v));
-            value * of(&scale.std, 1.0) + of(&scale.mean, 0.0)
-        }
-        None => value,
-    };
+    let scale = dataset.schema().scale.as_ref();
+    let of = |list: Option<&Vec<f32>>, missing: f64| list.and_then(|l| l.get(place)).map_or(missing, |v| f64::from(*v));
+    let (mean, std) = (of(scale.map(|s| &s.mean), 0.0), of(scale.map(|s| &s.std), 1.0));
+    // What f32 cannot tell from 0 on the column's own scale is 0.
+    let unit = 1e-6 * (mean.abs() + std.abs());
+    let unscaled = |value: f64| ((value * std + mean) / unit).round() * unit;
     let slice = |(name, rows): (String, Vec<usize>)| {
         let some = predictions.only(&rows);
         let figures = estimates(&Counted::new(&some), rows.len(), how.bounded(rows.len()));

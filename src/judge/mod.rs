@@ -174,9 +174,11 @@ pub fn gate(
         Err(e) => say(&format!("{}; fitting the baselines again", e.message())),
     }
     say("fitting the baselines");
-    let fitted = baseline::fit_gate(config, dataset, figure, seed, say)?;
-    if let Some(Err(e)) = fitted.as_ref().map(|gate| baseline::store(folder, gate)) {
+    let Some(fitted) = baseline::fit_gate(config, dataset, figure, seed, say)? else { return Ok(None) };
+    // What is judged is what was kept: a number may lose its last bit on the way through JSON.
+    let kept = baseline::store(folder, &fitted).and_then(|()| baseline::load(folder));
+    kept.map(|gate| gate.or_else(|| Some(fitted.clone()))).or_else(|e| {
         say(&format!("the baseline is not kept: {}", e.message()));
-    }
-    Ok(fitted)
+        Ok(Some(fitted))
+    })
 }

@@ -122,7 +122,7 @@ fn thresholds_agree_with_a_search_over_scikit_learns_scores() {
             ("f1", Aim::F1),
             ("accuracy", Aim::Accuracy),
             ("balanced_accuracy", Aim::BalancedAccuracy),
-            ("cost 5 1", Aim::Cost(1.0, 5.0)),
+            ("cost 5 1", Aim::Cost(5.0, 1.0)),
         ];
         for (name, aim) in aims {
             let best = choose_threshold(&scored, aim).unwrap();

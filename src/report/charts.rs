@@ -218,12 +218,12 @@ pub(super) fn training(train: Vec<(f64, f64)>, validation: Vec<(f64, f64)>) -> R
     let mut heights: Vec<f64> = all().map(|p| p.1).collect();
     heights.sort_by(f64::total_cmp);
     // The first losses would flatten all that follows.
-    let top = crate::metric::quantile(&heights, 0.985).unwrap_or(1.0) * 1.05;
+    let top = crate::metric::quantile(&heights, 0.9).unwrap_or(1.0) * 1.25;
     let least = heights.first().copied().unwrap_or(0.0);
     let low = if least > 0.5 * top { least - 0.1 * (top - least) } else { 0.0_f64.min(least) };
     let axes = Axes { x: (0.0, last), y: (low, top), x_name: "step", y_name: "loss" };
     let inside = |points: Vec<(f64, f64)>| points.into_iter().map(|(x, y)| (x, y.clamp(low, top))).collect();
-    let thin = Line { points: inside(train), color: 5, width: 1, dots: false };
+    let thin = Line { points: inside(train), color: 0, width: 1, dots: false };
     let thick = Line { points: inside(validation), color: 1, width: 2, dots: true };
     lines(&axes, &[thin, thick], false)
 }

@@ -82,6 +82,9 @@ struct Parts {
     rows: Vec<Bar>,
 }
 
+/// Columns of the importance card.
+const MAX_COLUMNS: usize = 12;
+
 /// More classes than this make a matrix that nobody reads.
 const MAX_CONFUSION: usize = 20;
 
@@ -105,7 +108,7 @@ impl Page {
             confidence: confidence.unwrap_or_default(),
             baselines: beside(found),
             baselines_note: baselines_note(found),
-            charts: pictures(found, events)?,
+            charts: pictures(found, events, &names)?,
             confusion: confusion(found, &names),
             per_class: per_class(found, &names),
             threshold: threshold(found),
@@ -205,12 +208,12 @@ fn baselines_note(found: &Found) -> String {
     })
 }
 
-fn pictures(found: &Found, events: &[Event]) -> Result<Vec<Chart>> {
+fn pictures(found: &Found, events: &[Event], names: &[String]) -> Result<Vec<Chart>> {
     let mut all = Vec::new();
     let predictions = found.predictions.as_ref().filter(|p| p.is_finite());
     if let Some((roc, pr)) = predictions.map(charts::ranking_curves).transpose()?.flatten() {
-        let note = match predictions.map(|p| p.width) {
-            Some(2) => "Class 1 against class 0.".to_string(),
+        let note = match names {
+            [zero, one] => format!("{one} against {zero}."),
             _ => "Every class against the rest, in the order of the classes.".to_string(),
         };
         all.push(Chart { title: "ROC", note: note.clone(), svg: roc });
@@ -342,7 +345,7 @@ fn importance(found: &Found) -> Vec<Bar> {
         tone: "best",
         note: format!("± {:.4}", i.spread),
     };
-    found.importance.iter().take(30).map(bar).collect()
+    found.importance.iter().take(MAX_COLUMNS).map(bar).collect()
 }
 
 fn parts(found: &Found) -> Vec<Parts> {
