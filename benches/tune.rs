@@ -127,7 +127,7 @@ fn optuna_on(function: &Function, trials: usize) -> Vec<f64> {
 /// `rmse` of the best of so many trials on a real table, over seeds of the search.
 fn real(_: bool) {
     const REAL_SEEDS: u64 = 10;
-    const REAL_TRIALS: usize = 25;
+    const REAL_TRIALS: usize = 30;
     let folder = tempfile::tempdir().unwrap();
     println!("configs/winequality-tune.toml, best validation rmse of {REAL_TRIALS} trials, {REAL_SEEDS} seeds");
     let run = |sampler: &str, seed: u64| -> f64 {

@@ -28,8 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub fn trial(dir: &Path, console: &Console) -> Result<()> {
     let run = RunDir::new(dir);
     let lost = || Error::input(format!("{} is no trial of a search", dir.display())).next("use `kiln tune CONFIG`");
-    let number = trial_number(&run).ok_or_else(lost)?;
-    let journal = Journal::open(&journal_of(dir.parent().ok_or_else(lost)?))?;
+    let number = trial_number(&run).filter(|_| run.plan().is_file()).ok_or_else(lost)?;
+    let folder = journal_of(dir.parent().ok_or_else(lost)?);
+    let journal = Journal::open(&folder)?;
     let stop = Interrupt::listen()?;
     stop_with_the_worker(&stop);
     wait_for(&run)?;
@@ -40,7 +41,7 @@ pub fn trial(dir: &Path, console: &Console) -> Result<()> {
     let parameters = setup.parameters();
     let mut training = Run::resume_or_fresh(setup, &mut progress)?;
     let why = Arc::new(Mutex::new(String::new()));
-    training.watched_by(watch(plan.clone(), number, Journal::open(&journal_of(dir.parent().ok_or_else(lost)?))?, &why));
+    training.watched_by(watch(plan.clone(), number, Journal::open(&folder)?, &why));
     let outcome = train::train(training, &stop, &mut progress)?;
 
     let state = match outcome.reason {

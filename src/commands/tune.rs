@@ -35,7 +35,7 @@ pub fn tune(plan: Plan, workers: usize, fresh: bool, console: &Console) -> Resul
     introduce(&search, workers, console)?;
 
     let deadline = search.plan.budget_seconds()?.map(|budget| Instant::now() + Duration::from_secs_f64(budget));
-    let exe = std::env::current_exe().map_err(|e| Error::failed(format!("cannot find kiln's own binary: {e}")))?;
+    let exe = own_binary()?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let own_threads = workers > 1 && std::env::var_os("RAYON_NUM_THREADS").is_none();
     let threads = own_threads.then(|| (cores / workers).max(1));
@@ -60,6 +60,15 @@ pub fn tune(plan: Plan, workers: usize, fresh: bool, console: &Console) -> Resul
             .next(format!("`kiln runs --dir {}` lists them", search.dir.display())));
     }
     Ok(())
+}
+
+/// The file that this process runs, even when it was replaced since: a search may outlive many builds.
+fn own_binary() -> Result<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() {
+        return Ok(running);
+    }
+    std::env::current_exe().map_err(|e| Error::failed(format!("cannot find kiln's own binary: {e}")))
 }
 
 /// Renames the old search's folder, if nobody works on it.

@@ -93,9 +93,10 @@ impl<'a> Density<'a> {
         let mut weights: Vec<f64> = (0..n).map(|i| freshness(i, n)).chain([1.0]).collect();
         let sum: f64 = weights.iter().sum();
         weights.iter_mut().for_each(|weight| *weight /= sum);
-        // Scott's rule for the unit cube, never so narrow that a kernel only finds itself again.
-        let scott = 0.1 * (n.max(1) as f64).powf(-1.0 / (axes.len() as f64 + 4.0));
-        let deviation = scott.max(1.0 / (n as f64 + 2.0).min(100.0));
+        // Scott's rule for the unit cube, wide while there are few trials. A floor of 1/(n + 2),
+        // the usual one, found worse values on every function of benches/tune.rs.
+        let scott = 0.05 * (n.max(1) as f64).powf(-1.0 / (axes.len() as f64 + 4.0));
+        let deviation = scott.max((n as f64 + 2.0).powf(-1.3));
         Self { axes, centres, weights, deviation }
     }
 
