@@ -331,7 +331,7 @@ proptest! {
         prop_assume!((0..2).all(|i| kernel[i] <= picture[i] + 2 * padding[i]));
         let case = Case { batch, channels: [inputs, outputs], picture, kernel, stride, padding, relu, pool };
         prop_assume!(!pool || case.map().iter().all(|side| *side > 1));
-        let (device, data) = (support::devices().remove(0).1.autodiff(), case.data());
+        let (device, data) = (support::devices().next().unwrap().1.autodiff(), case.data());
         run(&format!("{:?}", data.case), &data, upload(&data.x, data.case.shapes().0, &device), &device);
     }
 }

@@ -310,7 +310,7 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
     #[test]
     fn any_length_matches_the_reference(n in 0usize..50_000, which in 0usize..8, clip in 0.01f64..2.0) {
-        let (name, device) = devices().remove(0);
+        let (name, device) = devices().next().unwrap();
         let (case, data) = (cases()[which], Data::new(n));
         let found = update(vec![data.update(case, &device)], clip, KEEP).remove(0);
         close(&format!("{name} {case:?} {n}"), &values(found.value), &data.right(case, clip)[0], 1e-6, 1e-6);
