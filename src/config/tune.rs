@@ -49,6 +49,7 @@ pub struct TuneConfig {
     /// main one: `loss`, `accuracy` or `rmse`.
     pub metric: String,
     /// Which way `metric` is better; left out, its name decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
     /// Several metrics instead of one: the search then looks for the Pareto front.
     pub metrics: Vec<String>,
