@@ -63,7 +63,7 @@ pub struct CleanConfig {
     /// What the column holds; found in the training rows by default.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<ColumnType>,
-    /// Words or numbers that stand for a missing value, beside empty, `NA`, `N/A`, `NaN`, `null`, `none` and `?`.
+    /// Words or numbers that stand for a missing value, beside the usual ones: empty, `NA`, `NaN`, `none`, `?`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing: Option<Vec<String>>,
     /// What takes the place of a missing value: numbers and dates `median`, booleans `mode`, categories `category`.

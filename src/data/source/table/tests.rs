@@ -104,7 +104,8 @@ fn jsonl_keeps_the_order_of_the_first_object() {
     let strict = json!({"clean": {"on_missing": "refuse"}});
     let missing = files(&[("a.jsonl", "{\"x\": 1, \"y\": 0}\n{\"y\": 1}\n")]).fault(strict);
     assert!(missing.contains("a.jsonl, line 2: column `x` has no value"), "{missing}");
-    let nested = files(&[("a.jsonl", "{\"x\": [1], \"y\": 0}\n")]).fault(json!({}));
+    let nested =
+        files(&[("a.jsonl", "{\"x\": [1], \"z\": 1, \"y\": 0}\n{\"x\": 1, \"z\": 2, \"y\": 1}\n")]).fault(json!({}));
     assert!(nested.contains("column `x` is an array, not a category"), "{nested}");
     let broken = files(&[("a.jsonl", "{\"x\": 1, \"y\": 0}\n[1]\n")]).fault(json!({}));
     assert!(broken.contains("line 2: it is not a JSON object"), "{broken}");
