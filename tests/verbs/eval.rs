@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::common::Bench;
+use crate::common::{Bench, steps};
 
 /// 600 rows of `a,b,c,kind`: whether `kind` is 1 follows `a + b` with noise, `c` says nothing. No line parts them.
 fn noisy_rows() -> String {
@@ -126,7 +126,7 @@ fn thresholds_slices_and_importance() {
         serde_json::from_slice(&fs::read(bench.path("checkpoints/noisy/calibration.json")).unwrap()).unwrap();
     assert_eq!(calibration["temperature"], found["assessment"]["adjusted"]["temperature"]);
     let text = bench.ok(&[&args[..], &["--quiet"]].concat());
-    for word in ["calibration error", "best for cost 1,20", "importance:", "0.25"] {
+    for word in ["calibration error", "best for cost 1,20", "importance:"] {
         assert!(text.contains(word), "{word}: {text}");
     }
 }
@@ -192,9 +192,9 @@ fn folds_are_runs_and_a_finished_one_is_not_trained_again() {
     assert!(report["words"].as_str().unwrap().starts_with("the network loses to the best baseline"), "{report}");
 
     let run = "checkpoints/noisy-cv/fold0of3-repeat0-seed1";
-    let journal = fs::read(bench.path(run).join("journal.jsonl")).unwrap();
+    let before = steps(&bench.path(run).join("journal.jsonl"));
     assert_eq!(bench.json(&args), report, "the same again");
-    assert_eq!(fs::read(bench.path(run).join("journal.jsonl")).unwrap(), journal, "without training");
+    assert_eq!(steps(&bench.path(run).join("journal.jsonl")), before, "without training");
     let one = bench.json(&["eval", run]);
     assert_eq!(one["count"], folds[0]["judged_rows"], "a fold is an ordinary run");
     let other = bench.kiln(&[&args[..], &["--set", "train.batch=16"]].concat());
