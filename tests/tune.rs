@@ -158,7 +158,7 @@ fn workers_and_processes_share_one_search() {
 #[test]
 fn an_interrupt_saves_and_the_same_command_goes_on() {
     let bench = bench(&SPACE.replace("trials = 10", "trials = 2"));
-    let long = ["tune", "t.toml", "--quiet", "--set", "train.steps=4000", "--set", "checkpoint.every=100000"];
+    let long = ["tune", "t.toml", "--quiet", "--set", "train.steps=40000", "--set", "checkpoint.every=100000"];
     let mut child = start(&bench, &long);
     let steps = || {
         let journal = bench.path("checkpoints/t-tune/trial-0001/journal.jsonl");

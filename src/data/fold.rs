@@ -1,4 +1,5 @@
-//! Folds of a cross-validation: a view of prepared rows with other splits.
+//! Folds of a cross-validation: which rows are for what. Pictures are a view of what is prepared; a table is prepared
+//! for each fold, so that its transforms learn on the fold's own training rows.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +44,7 @@ pub struct Fold {
     pub seed: u64,
 }
 
-/// Rows of other splits, and what was learned on them.
+/// Pictures of other splits, and the scale that was learned on them.
 #[derive(Debug)]
 pub(super) struct Folded {
     pub schema: Schema,
@@ -66,22 +67,9 @@ impl Folded {
         }
         let rows = |split| (0..dataset.len(split)).map(move |row| (split, row));
         let pool: Vec<Place> = rows(Split::Train).chain(rows(Split::Validation)).collect();
-        if fold.of < 2 || fold.index >= fold.of || pool.len() < 2 * fold.of {
-            return Err(Error::input(format!(
-                "fold {} of {} cannot be made of {} rows",
-                fold.index,
-                fold.of,
-                pool.len()
-            ))
-            .next("ask for at least 2 folds of at least 2 rows, counted from 0"));
-        }
-        let roles = roles(fold, &keys(dataset, fold, &pool)?);
+        let roles = shared_out(fold, &keys(dataset, fold, &pool)?)?;
         let with = |role: Role| pool.iter().zip(&roles).filter(move |(_, r)| **r == role).map(|(place, _)| *place);
         let (train, validation): (Vec<_>, Vec<_>) = (with(Role::Train).collect(), with(Role::Validate).collect());
-        if train.is_empty() || validation.is_empty() {
-            return Err(Error::input(format!("fold {} of {} has no rows", fold.index, fold.of))
-                .next(format!("`{}` has too few values for so many folds", fold.column)));
-        }
         let mut schema = schema.clone();
         if schema.scale.is_some() {
             schema.scale = Some(scale(dataset, &train)?);
@@ -101,34 +89,41 @@ impl Folded {
     }
 }
 
+/// What a row is for in one fold.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Role {
+pub(super) enum Role {
     Train,
     Validate,
     Neither,
 }
 
-/// What rows are shared out by: their class, or the value of a column; nothing where that is chance alone.
+/// The role of every row outside the test split, by the key of each: its class, or the value of a column; anything
+/// where chance alone decides.
+///
+/// # Errors
+/// Fewer rows or keys than so many folds need.
+pub(super) fn shared_out(fold: &Fold, keys: &[f64]) -> Result<Vec<Role>> {
+    let Fold { index, of, .. } = fold;
+    if *of < 2 || index >= of || keys.len() < 2 * of {
+        return Err(Error::input(format!("fold {index} of {of} cannot be made of {} rows", keys.len()))
+            .next("ask for at least 2 folds of at least 2 rows, counted from 0"));
+    }
+    let roles = roles(fold, keys);
+    if [Role::Train, Role::Validate].iter().any(|role| !roles.contains(role)) {
+        return Err(Error::input(format!("fold {index} of {of} has no rows"))
+            .next(format!("`{}` has too few values for so many folds", fold.column)));
+    }
+    Ok(roles)
+}
+
 fn keys(dataset: &Dataset, fold: &Fold, pool: &[Place]) -> Result<Vec<f64>> {
-    let column = match (fold.by, &dataset.schema().input) {
-        (FoldBy::Stratified | FoldBy::Shuffled, _) => None,
-        (_, InputSchema::Table { columns }) => {
-            let found = columns.iter().position(|name| *name == fold.column);
-            Some(found.ok_or_else(|| {
-                Error::input(format!("`data.fold.column` = \"{}\" is no feature column", fold.column))
-                    .next(format!("choose one of {}", columns.join(", ")))
-            })?)
-        }
-        _ => return Err(Error::input("`data.fold.column` needs a table").next("use `by = \"stratified\"`")),
-    };
+    if matches!(fold.by, FoldBy::Grouped | FoldBy::Time) {
+        return Err(Error::input("`data.fold.column` needs a table").next("use `by = \"stratified\"`"));
+    }
     let mut keys = Vec::with_capacity(pool.len());
-    each_batch(dataset, pool, |values, target, rows| match column {
-        Some(column) => keys
-            .extend(values.chunks(values.len() / rows.max(1)).filter_map(|row| row.get(column)).map(|v| f64::from(*v))),
-        None => match (fold.by, target) {
-            (FoldBy::Stratified, HostTarget::Classes(ids)) => keys.extend(ids.iter().map(|&id| f64::from(id))),
-            _ => keys.extend(std::iter::repeat_n(0.0, rows)),
-        },
+    each_batch(dataset, pool, |_, target, rows| match (fold.by, target) {
+        (FoldBy::Stratified, HostTarget::Classes(ids)) => keys.extend(ids.iter().map(|&id| f64::from(id))),
+        _ => keys.extend(std::iter::repeat_n(0.0, rows)),
     })?;
     Ok(keys)
 }
@@ -212,7 +207,7 @@ fn in_time(fold: &Fold, keys: &[f64]) -> Vec<usize> {
     keys.iter().map(part).collect()
 }
 
-/// Mean and deviation of every column or channel over these rows, as preparation learns them.
+/// Mean and deviation of every channel over these pictures, as preparation learns them.
 fn scale(dataset: &Dataset, train: &[Place]) -> Result<Scale> {
     let Some(old) = &dataset.schema().scale else { return Err(Error::failed("data without a scale")) };
     let channels = old.mean.len().max(1);
@@ -302,47 +297,63 @@ mod tests {
         }
     }
 
+    /// The features of a split, row by row.
+    fn rows(dataset: &Dataset, split: Split) -> Vec<Vec<f32>> {
+        let rows: Vec<u64> = (0..dataset.len(split)).collect();
+        let HostInput::Floats { values, shape } = dataset.batch(split, &rows, 0).unwrap().input else { panic!() };
+        values.chunks(shape[0]).map(<[f32]>::to_vec).collect()
+    }
+
     #[test]
-    fn a_fold_learns_its_own_scale_on_its_own_rows() {
+    fn a_fold_of_a_table_learns_on_its_own_rows() {
         let folder = tempfile::tempdir().unwrap();
-        let text: String =
-            (0..120).map(|i| format!("{i},{},{}\n", i % 3, if i % 4 == 0 { "a" } else { "b" })).collect();
+        let row = |i: i32| format!("{},{},{}\n", i * i % 97, i % 3, if i % 4 == 0 { "a" } else { "b" });
+        let text: String = (0..120).map(row).collect();
         std::fs::write(folder.path().join("t.csv"), format!("n,m,kind\n{text}")).unwrap();
-        let toml = "task = 'classification'\nsource = { path = 't.csv' }\ncache = 'cache'\nholdout = { test = 0.2 }";
+        let toml = "task = 'classification'\nsource = { path = 't.csv' }\ncache = 'cache'\nholdout = { test = 0.2 }\n\
+                    columns = { n = 'numeric', m = 'numeric' }\n";
         let config: DataConfig = toml::from_str(toml).unwrap();
-        let whole = prepare(&config, folder.path(), 1, &|_| {}).unwrap();
-        let pooled = whole.len(Split::Train) + whole.len(Split::Validation);
-        let numbers = |dataset: &Dataset, split| -> Vec<i64> {
-            let rows: Vec<u64> = (0..dataset.len(split)).collect();
-            let HostInput::Floats { values, .. } = dataset.batch(split, &rows, 0).unwrap().input else { panic!() };
-            let scale = dataset.schema().scale.as_ref().unwrap();
-            values.chunks(2).map(|row| (row[0] * scale.std[0] + scale.mean[0]).round() as i64).collect()
-        };
+        let plain = DataConfig { standardize: false, ..config.clone() };
+        let prepared = |config: &DataConfig| prepare(config, folder.path(), 1, &|_| {}).unwrap();
+        let whole = prepared(&plain);
         let mut seen = Vec::new();
         for index in 0..4 {
-            let config = DataConfig { fold: Some(fold(index, 4, FoldBy::Stratified)), ..config.clone() };
-            let dataset = prepare(&config, folder.path(), 1, &|_| {}).unwrap();
-            assert_eq!(dataset.len(Split::Train) + dataset.len(Split::Validation), pooled);
-            assert_eq!(numbers(&dataset, Split::Test), numbers(&whole, Split::Test));
-            assert_ne!(dataset.fingerprint(), whole.fingerprint());
-            let rows: Vec<u64> = (0..dataset.len(Split::Train)).collect();
-            let HostInput::Floats { values, .. } = dataset.batch(Split::Train, &rows, 0).unwrap().input else {
-                panic!()
-            };
+            let fold = Some(fold(index, 4, FoldBy::Stratified));
+            let raw = prepared(&DataConfig { fold: fold.clone(), ..plain.clone() });
+            assert_eq!(rows(&raw, Split::Test), rows(&whole, Split::Test));
+            assert_ne!(raw.fingerprint(), whole.fingerprint());
+            assert_eq!(
+                raw.len(Split::Train) + raw.len(Split::Validation),
+                whole.len(Split::Train) + whole.len(Split::Validation)
+            );
+            seen.extend(rows(&raw, Split::Validation));
+            let scaled = rows(&prepared(&DataConfig { fold, ..config.clone() }), Split::Train);
             for column in 0..2 {
-                let values: Vec<f64> = values.chunks(2).map(|row| f64::from(row[column])).collect();
-                let mean = values.iter().sum::<f64>() / values.len() as f64;
-                let square = values.iter().map(|v| v * v).sum::<f64>() / values.len() as f64;
+                let n = scaled.len() as f64;
+                let mean = scaled.iter().map(|row| f64::from(row[column])).sum::<f64>() / n;
+                let square = scaled.iter().map(|row| f64::from(row[column]).powi(2)).sum::<f64>() / n;
                 assert!(mean.abs() < 1e-5 && (square - 1.0).abs() < 1e-4, "{mean} {square}");
             }
-            seen.extend(numbers(&dataset, Split::Validation));
         }
-        seen.sort_unstable();
-        let mut pool = [numbers(&whole, Split::Train), numbers(&whole, Split::Validation)].concat();
-        pool.sort_unstable();
+        let mut pool = [rows(&whole, Split::Train), rows(&whole, Split::Validation)].concat();
+        for rows in [&mut seen, &mut pool] {
+            rows.sort_by(|a, b| {
+                a.iter().zip(b).map(|(a, b)| a.total_cmp(b)).find(|o| o.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+            });
+        }
         assert_eq!(seen, pool, "every row validates once");
-        let odd = |fold: Fold| whole.fold(&fold).unwrap_err().to_string();
+        let odd = |fold: Fold| {
+            let config = DataConfig { fold: Some(fold), ..config.clone() };
+            prepare(&config, folder.path(), 1, &|_| {}).unwrap_err().to_string()
+        };
         assert!(odd(fold(4, 4, FoldBy::Stratified)).contains("counted from 0"));
-        assert!(odd(fold(0, 4, FoldBy::Grouped)).contains("choose one of n, m"));
+        let unnamed = odd(Fold { column: "k".into(), ..fold(0, 4, FoldBy::Grouped) });
+        assert!(unnamed.contains("`data.fold.column`") && unnamed.contains("no column `k`"), "{unnamed}");
+        let grouped = Some(Fold { column: "m".into(), ..fold(0, 3, FoldBy::Grouped) });
+        let grouped = prepared(&DataConfig { fold: grouped, ..plain });
+        let groups = |split| {
+            rows(&grouped, split).into_iter().map(|row| row[1] as i32).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert!(groups(Split::Validation).is_disjoint(&groups(Split::Train)) && groups(Split::Validation).len() == 1);
     }
 }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 use serde::Serialize;
 
 use super::{
-    CleanConfig, ColumnConfig, DataConfig, Dataset, Format, Holdout, RecordWriter, Records, Schema, Split, TaskKind,
-    TokenizerKind, cache,
+    CleanConfig, ColumnConfig, DataConfig, Dataset, Fold, Format, Holdout, RecordWriter, Records, Schema, Split,
+    TaskKind, TokenizerKind, cache,
     dataset::{SCHEMA_FILE, View},
     source::{self, Resolved, table::Request},
     tokenize,
@@ -71,8 +71,9 @@ fn prepare_with(config: &DataConfig, base: &Path, request: Request<'_>) -> Resul
     })?;
     check_splits(config, &dataset)?;
     match &config.fold {
-        Some(fold) => dataset.fold(fold),
-        None => Ok(dataset),
+        // A table was prepared for its fold.
+        Some(fold) if dataset.schema().table.is_none() => dataset.fold(fold),
+        _ => Ok(dataset),
     }
 }
 
@@ -119,6 +120,8 @@ struct RecordsKey<'a> {
     clean: &'a CleanConfig,
     columns: &'a BTreeMap<String, ColumnConfig>,
     learned: Option<&'a Schema>,
+    /// Tables only, whose transforms learn on the fold's own rows.
+    fold: Option<&'a Fold>,
     image_size: [usize; 2],
     channels: usize,
 }
@@ -153,6 +156,7 @@ fn fingerprint(
             clean: &config.clean,
             columns: &config.columns,
             learned,
+            fold: config.fold.as_ref().filter(|_| table),
             image_size: config.image_size,
             channels: config.channels,
         }),

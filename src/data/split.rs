@@ -6,6 +6,7 @@ use super::{
     Holdout, HoldoutBy, Sampler, Split,
     cell::{Cell, Fault},
     clean::{Sample, quantile},
+    fold::Role,
     sampler::mix,
 };
 
@@ -18,6 +19,8 @@ pub(super) struct Splitter {
     times: Sample,
     /// The first times of validation and of test.
     cuts: (f64, f64),
+    /// What the rows outside the test split are for instead, in their order.
+    roles: Option<Vec<Role>>,
 }
 
 /// One pass over the rows, from the first one.
@@ -25,12 +28,14 @@ pub(super) struct Pass<'a> {
     splitter: &'a Splitter,
     ordinal: u64,
     seen: HashMap<String, u64>,
+    /// Rows outside the test split so far.
+    pooled: usize,
 }
 
 impl Splitter {
     pub fn new(holdout: &Holdout, seed: u64) -> Self {
         let (classes, times) = (HashMap::new(), Sample::new(1));
-        Self { holdout: holdout.clone(), seed, classes, times, cuts: (f64::INFINITY, f64::INFINITY) }
+        Self { holdout: holdout.clone(), seed, classes, times, cuts: (f64::INFINITY, f64::INFINITY), roles: None }
     }
 
     /// Whether all rows must be shown to [`Splitter::survey`] first.
@@ -63,13 +68,18 @@ impl Splitter {
         self.cuts = (cut(validation + test), cut(test));
     }
 
+    /// Makes these the splits of the rows outside the test split, as a fold has shared them out.
+    pub fn fold(&mut self, roles: Vec<Role>) {
+        self.roles = Some(roles);
+    }
+
     /// The split of the row at `ordinal` by a hash.
     pub fn row(&self, ordinal: u64) -> Split {
         self.uniform((mix(mix(self.seed) ^ ordinal) >> 11) as f64 / (1u64 << 53) as f64)
     }
 
     pub fn start(&self) -> Pass<'_> {
-        Pass { splitter: self, ordinal: 0, seen: HashMap::new() }
+        Pass { splitter: self, ordinal: 0, seen: HashMap::new(), pooled: 0 }
     }
 
     fn uniform(&self, uniform: f64) -> Split {
@@ -88,11 +98,22 @@ impl Splitter {
 }
 
 impl Pass<'_> {
-    /// The split of the next row, whose class, group or time is `cell`.
+    /// The split of the next row, whose class, group or time is `cell`; none of a row that a fold has no use for.
     ///
     /// # Errors
     /// A cell that holds none.
-    pub fn next(&mut self, cell: &Cell<'_>) -> Result<Split, Fault> {
+    pub fn next(&mut self, cell: &Cell<'_>) -> Result<Option<Split>, Fault> {
+        let split = self.held_out(cell)?;
+        let (Some(roles), true) = (&self.splitter.roles, split != Split::Test) else { return Ok(Some(split)) };
+        self.pooled += 1;
+        Ok(match roles.get(self.pooled - 1) {
+            Some(Role::Train) => Some(Split::Train),
+            Some(Role::Validate) => Some(Split::Validation),
+            Some(Role::Neither) | None => None,
+        })
+    }
+
+    fn held_out(&mut self, cell: &Cell<'_>) -> Result<Split, Fault> {
         let splitter = self.splitter;
         let ordinal = self.ordinal;
         self.ordinal += 1;
@@ -131,7 +152,7 @@ impl Pass<'_> {
 }
 
 /// A date or a number as something to sort by.
-fn time(cell: &Cell<'_>) -> Result<f64, Fault> {
+pub(super) fn time(cell: &Cell<'_>) -> Result<f64, Fault> {
     match cell.number() {
         Ok(number) => Ok(number),
         Err(_) => cell.time(None).map(|micros| micros as f64),
@@ -149,7 +170,7 @@ mod tests {
         (0..1000).for_each(|i| splitter.survey(&Cell::Text(&cell(i))));
         splitter.surveyed();
         let mut pass = splitter.start();
-        let splits: Vec<Split> = (0..1000).map(|i| pass.next(&Cell::Text(&cell(i))).unwrap()).collect();
+        let splits: Vec<Split> = (0..1000).map(|i| pass.next(&Cell::Text(&cell(i))).unwrap().unwrap()).collect();
         let counts = Split::ALL.map(|split| splits.iter().filter(|s| **s == split).count());
         (splits, counts)
     }

@@ -1,4 +1,4 @@
-//! The same figures on parts of the rows: by a column's values, or by its quartiles.
+//! The same figures on parts of the rows: by a column's categories or values, or by its quartiles.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ const MAX_VALUES: usize = 10;
 /// The rows that share a value, or lie between two.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Slice {
-    /// `3`, or `2.5 to 4`, in the units of the source.
+    /// `3`, or `2.5 to 4`, in the units of the source; or a category.
     pub name: String,
     /// Rows of it.
     pub rows: usize,
@@ -48,29 +48,53 @@ pub fn slices(
     let InputSchema::Table { columns } = &dataset.schema().input else {
         return Err(Error::input("slices go by a column, and this run's data are no table").next("leave out --slice"));
     };
-    let place = columns.iter().position(|name| name == column).ok_or_else(|| {
-        Error::input(format!("--slice {column}: there is no such column"))
-            .next(format!("choose one of {}", columns.join(", ")))
-    })?;
+    let schema = dataset.schema().table.as_ref();
+    let categories = schema.and_then(|schema| schema.one_hot(column));
+    let place = columns.iter().position(|name| name == column);
     let table = read_rows(dataset, split, 0, 0)?;
-    let values: Vec<f32> = table.values.iter().skip(place).step_by(table.columns).copied().collect();
-    let scale = dataset.schema().scale.as_ref();
-    let of = |list: Option<&Vec<f32>>, missing: f64| list.and_then(|l| l.get(place)).map_or(missing, |v| f64::from(*v));
-    let (mean, std) = (of(scale.map(|s| &s.mean), 0.0), of(scale.map(|s| &s.std), 1.0));
-    // What f32 cannot tell from 0 on the column's own scale is 0.
-    let unit = 1e-6 * (mean.abs() + std.abs());
-    let unscaled = |value: f64| ((value * std + mean) / unit).round() * unit;
+    let rows = table.values.chunks_exact(table.columns.max(1));
+    let parts = match (categories, place) {
+        (Some((names, first)), _) => by_category(rows.map(|row| row.get(first..).unwrap_or_default()), names),
+        (None, Some(place)) => {
+            let values = rows.filter_map(|row| row.get(place)).map(|value| f64::from(*value));
+            parts(&values.map(|value| schema.map_or(value, |s| s.unscaled(place, value))).collect::<Vec<_>>())
+        }
+        (None, None) => {
+            let one_hot = |name: &String| schema.is_some_and(|schema| schema.one_hot(name).is_some());
+            let whole = schema.map(|schema| schema.needed()).unwrap_or_default();
+            let known: Vec<String> = whole.into_iter().filter(|n| columns.contains(n) || one_hot(n)).collect();
+            return Err(Error::input(format!("--slice {column}: there is no such column"))
+                .next(format!("choose one of {}", known.join(", "))));
+        }
+    };
     let slice = |(name, rows): (String, Vec<usize>)| {
         let some = predictions.only(&rows);
         let figures = estimates(&Counted::new(&some), rows.len(), how.bounded(rows.len()));
         Slice { name, rows: rows.len(), figures }
     };
-    Ok(Sliced { column: column.into(), slices: parts(&values, unscaled).into_iter().map(slice).collect() })
+    Ok(Sliced { column: column.into(), slices: parts.into_iter().map(slice).collect() })
+}
+
+/// The rows of every category; `rows` begin with a feature for each.
+fn by_category<'a>(rows: impl Iterator<Item = &'a [f32]>, names: &[String]) -> Vec<(String, Vec<usize>)> {
+    let mut parts: Vec<(String, Vec<usize>)> = names.iter().map(|name| (name.clone(), vec![])).collect();
+    parts.push(("any other".into(), vec![]));
+    for (row, features) in rows.enumerate() {
+        let found = features.iter().take(names.len()).position(|value| *value == 1.0);
+        if let Some((_, rows)) = parts.get_mut(found.unwrap_or(names.len())) {
+            rows.push(row);
+        }
+    }
+    parts.retain(|(_, rows)| !rows.is_empty());
+    parts
 }
 
 /// The rows of every part, with its name, from the least value on.
-fn parts(values: &[f32], unscaled: impl Fn(f64) -> f64) -> Vec<(String, Vec<usize>)> {
-    let mut sorted: Vec<f64> = values.iter().map(|v| f64::from(*v)).collect();
+fn parts(values: &[f64]) -> Vec<(String, Vec<usize>)> {
+    // The values went through f32 and a scale: what cannot be told apart there is one value.
+    let unit = 1e-6 * values.iter().fold(f64::MIN_POSITIVE, |most, value| most.max(value.abs()));
+    let values: Vec<f64> = values.iter().map(|value| (value / unit).round() * unit).collect();
+    let mut sorted = values.clone();
     sorted.sort_by(f64::total_cmp);
     let mut edges = sorted.clone();
     edges.dedup();
@@ -83,12 +107,9 @@ fn parts(values: &[f32], unscaled: impl Fn(f64) -> f64) -> Vec<(String, Vec<usiz
     let mut least = sorted.first().copied().unwrap_or(0.0);
     let mut found = Vec::new();
     for edge in edges {
-        let inside = |v: &f32| f64::from(*v) > below && f64::from(*v) <= edge;
+        let inside = |v: &f64| *v > below && *v <= edge;
         let rows: Vec<usize> = values.iter().enumerate().filter(|(_, v)| inside(v)).map(|(row, _)| row).collect();
-        let name = match by_value {
-            true => short(unscaled(edge)),
-            false => format!("{} to {}", short(unscaled(least)), short(unscaled(edge))),
-        };
+        let name = if by_value { short(edge) } else { format!("{} to {}", short(least), short(edge)) };
         if !rows.is_empty() {
             found.push((name, rows));
         }
@@ -97,7 +118,7 @@ fn parts(values: &[f32], unscaled: impl Fn(f64) -> f64) -> Vec<(String, Vec<usiz
     found
 }
 
-/// Four significant digits: a value went through f32 and a scale.
+/// Four significant digits.
 fn short(value: f64) -> String {
     let digits = (3 - value.abs().max(1e-9).log10().floor() as i32).clamp(0, 12) as usize;
     let text = format!("{value:.digits$}");
@@ -111,19 +132,25 @@ mod tests {
 
     #[test]
     fn few_values_are_slices_and_many_are_quartiles() {
-        let same = |v: f64| v;
-        let named = |values: &[f32], unscaled: fn(f64) -> f64| -> Vec<(String, usize)> {
-            parts(values, unscaled).into_iter().map(|(name, rows)| (name, rows.len())).collect()
+        let named = |values: &[f64]| -> Vec<(String, usize)> {
+            parts(values).into_iter().map(|(name, rows)| (name, rows.len())).collect()
         };
         let pairs = |list: &[(&str, usize)]| -> Vec<(String, usize)> {
             list.iter().map(|(name, rows)| (name.to_string(), *rows)).collect()
         };
-        assert_eq!(named(&[2.0, -1.0, 2.0], |v| v * 0.1 + 3.0), pairs(&[("2.9", 1), ("3.2", 2)]));
-        let many: Vec<f32> = (0..101).map(|v| v as f32).collect();
+        assert_eq!(named(&[3.2, 2.9, 3.2000001]), pairs(&[("2.9", 1), ("3.2", 2)]));
+        let many: Vec<f64> = (0..101).map(f64::from).collect();
         let quartiles = [("0 to 25", 26), ("25 to 50", 25), ("50 to 75", 25), ("75 to 100", 25)];
-        assert_eq!(named(&many, same), pairs(&quartiles));
-        let rows: usize = parts(&many, same).iter().map(|(_, rows)| rows.len()).sum();
+        assert_eq!(named(&many), pairs(&quartiles));
+        let rows: usize = parts(&many).iter().map(|(_, rows)| rows.len()).sum();
         assert_eq!(rows, 101, "every row is in one slice");
+    }
+
+    #[test]
+    fn categories_are_slices_of_their_own() {
+        let rows: [&[f32]; 4] = [&[0.0, 1.0, 7.0], &[1.0, 0.0, 7.0], &[0.0, 0.0, 1.0], &[0.0, 1.0, 0.0]];
+        let found = by_category(rows.into_iter(), &["a".into(), "b".into()]);
+        assert_eq!(found, [("a".into(), vec![1]), ("b".into(), vec![0, 3]), ("any other".into(), vec![2])]);
     }
 
     #[test]

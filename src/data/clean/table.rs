@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cell, Column, ColumnType, Fault, Transform, Used, hash::MOST_BUCKETS};
+use super::{Cell, Column, ColumnType, Encode, Fault, Transform, Used, hash::MOST_BUCKETS};
 
 /// A table's columns and what each becomes: learned on the training split, stored in the prepared data and in the run,
 /// and applied as it is by `kiln predict` and `kiln eval`.
@@ -45,6 +45,35 @@ impl TableSchema {
             feature += column.outputs().len();
         }
         found
+    }
+
+    /// Every column that is left in, with the index of its first feature.
+    fn placed(&self) -> impl Iterator<Item = (&Column, usize)> {
+        let mut next = 0;
+        self.columns.iter().map(move |column| {
+            let first = next;
+            next += column.outputs().len();
+            (column, first)
+        })
+    }
+
+    /// What a feature's value was in the source, where it is a number there; else the value itself.
+    pub fn unscaled(&self, feature: usize, value: f64) -> f64 {
+        let number = self.placed().find_map(|(column, first)| match &column.transform {
+            Transform::Number(number) if first == feature => Some(number),
+            _ => None,
+        });
+        number.map_or(value, |number| number.scaler.invert(value))
+    }
+
+    /// The categories of a column that is one feature a category, with the index of the first of them.
+    pub fn one_hot(&self, name: &str) -> Option<(&[String], usize)> {
+        self.placed().find_map(|(column, first)| match &column.transform {
+            Transform::Category(category) if column.name == name && category.encode == Encode::OneHot => {
+                Some((category.categories.names(), first))
+            }
+            _ => None,
+        })
     }
 
     /// The columns that a file to predict for must have.

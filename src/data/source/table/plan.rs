@@ -59,6 +59,16 @@ impl Plan {
         self.names().iter().position(|name| Some(name) == self.by.as_ref())
     }
 
+    /// The place among the names of the column that `key` of the config names.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn place(&self, name: &str, key: &str, files: &[PathBuf]) -> Result<usize> {
+        let (names, file) = (self.names(), files.first().map_or(Path::new("the table"), PathBuf::as_path));
+        let place = names.iter().position(|other| other == name);
+        place.ok_or_else(|| absent(file, &names, name).at(format!("`{key}`")))
+    }
+
     /// Refuses what `data.columns` says of a column that is no feature.
     fn check_columns(&self, file: &Path, config: &DataConfig) -> Result<()> {
         let Some(name) = config.columns.keys().find(|name| !self.features.contains(name)) else { return Ok(()) };

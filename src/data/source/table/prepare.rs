@@ -10,9 +10,11 @@ use super::{Cell, Fault, Layout, Place, each_row};
 use crate::data::clean::{
     self, CleanConfig, Column, ColumnType, Columns, Guess, Profile, Report, Second, TableSchema, Used,
 };
-use crate::data::split::Splitter;
+use crate::data::fold::shared_out;
+use crate::data::split::{Splitter, time};
 use crate::data::{
-    DataConfig, Features, HoldoutBy, InputSchema, RecordSink, Records, Schema, Split, Target, TargetSchema, TaskKind,
+    DataConfig, Features, Fold, FoldBy, HoldoutBy, InputSchema, RecordSink, Records, Schema, Split, Target,
+    TargetSchema, TaskKind,
 };
 use crate::error::{Error, Result};
 
@@ -155,7 +157,7 @@ impl<'a> Table<'a> {
         let by = self.plan.by();
         self.raw(&mut |place, cells| {
             let split = pass.next(by.and_then(|by| cells.get(by)).unwrap_or(&Cell::Missing));
-            let split = split.map_err(|_| self.no_split(place))?;
+            let Some(split) = split.map_err(|_| self.no_split(place))? else { return Ok(ControlFlow::Continue(())) };
             let training = (split == Split::Train).then_some(trained);
             trained += u64::from(training.is_some());
             let (own, rest) = cells.split_at(features.min(cells.len()));
@@ -183,7 +185,44 @@ impl<'a> Table<'a> {
             })?;
             splitter.surveyed();
         }
+        if let Some(fold) = &self.config.fold {
+            let roles = shared_out(fold, &self.keys(fold, &splitter)?)?;
+            splitter.fold(roles);
+        }
         Ok(splitter)
+    }
+
+    /// What the rows outside the test split are shared out among folds by.
+    fn keys(&self, fold: &Fold, splitter: &Splitter) -> Result<Vec<f64>> {
+        let by = match fold.by {
+            FoldBy::Stratified if self.config.task == TaskKind::Classification => Some(self.plan.features.len()),
+            FoldBy::Stratified | FoldBy::Shuffled => None,
+            FoldBy::Grouped | FoldBy::Time => Some(self.plan.place(&fold.column, "data.fold.column", self.files)?),
+        };
+        let held_out = self.plan.by();
+        let mut pass = splitter.start();
+        let (mut keys, mut names) = (Vec::new(), HashMap::new());
+        self.raw(&mut |place, cells| {
+            let at = |index: Option<usize>| index.and_then(|index| cells.get(index)).unwrap_or(&Cell::Missing);
+            let split = pass.next(at(held_out)).map_err(|_| self.no_split(place))?;
+            if split != Some(Split::Test) {
+                let key = match fold.by {
+                    FoldBy::Time => time(at(by)).ok(),
+                    FoldBy::Grouped if at(by).is_missing(&[]) => None,
+                    // A row without a class is told of later, with the others.
+                    _ => Some(at(by).name().map_or(0.0, |name| {
+                        let next = names.len() + 1;
+                        *names.entry(name.into_owned()).or_insert(next) as f64
+                    })),
+                };
+                keys.push(key.ok_or_else(|| {
+                    Error::input(format!("{place}: column `{}`, which folds go by, holds no value for it", fold.column))
+                        .next("correct it, or choose another `data.fold.column`")
+                })?);
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(keys)
     }
 
     /// Learns types, classes and transforms.
