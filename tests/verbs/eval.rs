@@ -216,7 +216,7 @@ fn what_a_run_does_not_have_is_said() {
     refused(&["train", "noisy.toml", "--set", "eval.level=95"], "such as 0.95");
     refused(&["train", "noisy.toml", "--set", "baseline.models=['forrest']"], "did you mean `forest`?");
     refused(&["train", "noisy.toml", "--set", "data.fold.index=5", "--set", "data.fold.of=5"], "counted from 0");
-    refused(&["cv", "noisy.toml", "--folds", "3", "--group", "d"], "choose one of a, b, c");
+    refused(&["cv", "noisy.toml", "--folds", "3", "--group", "d"], "its columns are a, b, c");
     refused(&["cv", "noisy.toml", "--folds", "1000"], "cannot be made of");
     let text = Bench::tiny();
     let said = text.kiln(&["cv", "tiny.toml"]);
