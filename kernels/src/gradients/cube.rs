@@ -6,7 +6,7 @@
 use burn::backend::{
     Backend, Dispatch, DispatchTensor, DispatchTensorKind, backend_extension, ops::FloatTensorOps, tensor::FloatTensor,
 };
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{self, DType};
 use burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor};
 use cubecl::prelude::*;
 
@@ -23,7 +23,7 @@ const CUBES: usize = 256;
 const UNITS: usize = 256;
 
 /// As [`super::norm`], of gradients on a CubeCL device; None elsewhere.
-pub(super) fn norm(grads: &[Tensor<2>]) -> Option<Tensor<1>> {
+pub(super) fn norm(grads: &[tensor::Tensor<2>]) -> Option<tensor::Tensor<1>> {
     if grads.iter().any(|grad| grad.dtype() != DType::F32) {
         return None;
     }
@@ -40,14 +40,14 @@ pub(super) fn norm(grads: &[Tensor<2>]) -> Option<Tensor<1>> {
         let [a, b, c, d, e, f] = std::array::from_fn(grad);
         sums = Some(Dispatch::add_squares(before, a, b, c, d, e, f, group.len(), start));
     }
-    sums.map(|sums| Tensor::<1>::from_dispatch(sums).sum_dim(0).sqrt())
+    sums.map(|sums| tensor::Tensor::<1>::from_dispatch(sums).sum_dim(0).sqrt())
 }
 
 #[backend_extension(Cube, Fusion)]
 pub(crate) trait Squares: Backend {
     /// Partial sums of the squares of the first `count` tensors, added to `sums`, or alone where they `start`; all f32
     /// and `[_, _]`, the sums `[256]`.
-    #[fusion(dtype = DType::F32, shape = burn::tensor::Shape::new([CUBES]))]
+    #[fusion(dtype = DType::F32, shape = tensor::Shape::new([CUBES]))]
     fn add_squares(
         sums: FloatTensor<Self>,
         a: FloatTensor<Self>,
