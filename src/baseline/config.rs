@@ -31,6 +31,6 @@ pub struct BaselineConfig {
 
 impl Default for BaselineConfig {
     fn default() -> Self {
-        Self { on: When::Tables, models: BaselineKind::ALL.to_vec(), rows: 20_000 }
+        Self { on: When::Tables, models: BaselineKind::ALL.to_vec(), rows: 10_000 }
     }
 }

@@ -1,5 +1,7 @@
 //! Permutation importance: what a model loses when a column tells it nothing.
 
+use std::ops::Range;
+
 use burn::tensor::activation;
 use serde::Serialize;
 
@@ -37,42 +39,54 @@ pub struct Importance {
 /// # Errors
 /// Data that are no table, a damaged shard, or a device that fails.
 pub fn importance(judge: Judge<'_>, split: Split, figure: Headline, seed: u64) -> Result<Vec<Importance>> {
-    let InputSchema::Table { columns } = &judge.dataset.schema().input else {
+    let schema = judge.dataset.schema();
+    let InputSchema::Table { columns } = &schema.input else {
         return Err(
             Error::input("columns have an importance, and this run's data are no table").next("leave out --importance")
         );
+    };
+    // All features that the source's column became move together: one of them alone would be told by the others.
+    let blocks: Vec<(&str, Range<usize>)> = match &schema.table {
+        Some(table) => table.features().collect(),
+        None => columns.iter().map(String::as_str).zip((0..).map(|c| c..c + 1)).collect(),
     };
     let mut table = read_rows(judge.dataset, split, ROWS, seed)?;
     let undefined = || Error::input(format!("{} is not defined on these rows", figure.name()));
     let whole = judge.figure(&table, figure)?.ok_or_else(undefined)?;
     let mut found = Vec::new();
     let mut state = seed;
-    for (c, column) in columns.iter().enumerate() {
-        let kept: Vec<f32> = table.values.iter().skip(c).step_by(table.columns).copied().collect();
+    for (column, features) in blocks {
+        let kept = table.values.clone();
         let mut drops = Vec::with_capacity(REPEATS);
         for _ in 0..REPEATS {
-            let mut shuffled = kept.clone();
-            shuffle(&mut shuffled, &mut state);
-            set_column(&mut table, c, &shuffled);
+            let mut order: Vec<usize> = (0..table.len()).collect();
+            shuffle(&mut order, &mut state);
+            move_block(&mut table, &kept, &features, &order);
             let value = judge.figure(&table, figure)?.ok_or_else(undefined)?;
             drops.push(if figure.higher_is_better() { whole - value } else { value - whole });
         }
-        set_column(&mut table, c, &kept);
+        table.values = kept;
         let drop = drops.iter().sum::<f64>() / REPEATS as f64;
         let spread = (drops.iter().map(|d| (d - drop).powi(2)).sum::<f64>() / (REPEATS - 1) as f64).sqrt();
-        found.push(Importance { column: column.clone(), drop, spread });
+        found.push(Importance { column: column.to_string(), drop, spread });
     }
     found.sort_by(|a, b| b.drop.total_cmp(&a.drop));
     Ok(found)
 }
 
-fn set_column(table: &mut Table, column: usize, values: &[f32]) {
-    let cells = table.values.iter_mut().skip(column).step_by(table.columns);
-    cells.zip(values).for_each(|(cell, &value)| *cell = value);
+/// Gives every row the features of the row that `order` puts in its place.
+fn move_block(table: &mut Table, kept: &[f32], features: &Range<usize>, order: &[usize]) {
+    let columns = table.columns.max(1);
+    for (row, from) in table.values.chunks_exact_mut(columns).zip(order) {
+        let from = kept.get(from * columns..).and_then(|row| row.get(features.clone()));
+        if let (Some(row), Some(from)) = (row.get_mut(features.clone()), from) {
+            row.copy_from_slice(from);
+        }
+    }
 }
 
 /// Fisher and Yates (1938), as Durstenfeld wrote it.
-fn shuffle(values: &mut [f32], state: &mut u64) {
+fn shuffle<T>(values: &mut [T], state: &mut u64) {
     for i in (1..values.len()).rev() {
         let other = ((u128::from(splitmix(state)) * (i as u128 + 1)) >> 64) as usize;
         values.swap(i, other);

@@ -109,7 +109,7 @@ fn parts(values: &[f64]) -> Vec<(String, Vec<usize>)> {
     for edge in edges {
         let inside = |v: &f64| *v > below && *v <= edge;
         let rows: Vec<usize> = values.iter().enumerate().filter(|(_, v)| inside(v)).map(|(row, _)| row).collect();
-        let name = if by_value { short(edge) } else { format!("{} to {}", short(least), short(edge)) };
+        let name = if by_value || least == edge { short(edge) } else { format!("{} to {}", short(least), short(edge)) };
         if !rows.is_empty() {
             found.push((name, rows));
         }

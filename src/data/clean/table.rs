@@ -1,5 +1,7 @@
 //! All columns of a table as they were learned.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Cell, Column, ColumnType, Encode, Fault, Transform, Used, hash::MOST_BUCKETS};
@@ -47,7 +49,7 @@ impl TableSchema {
         found
     }
 
-    /// Every column that is left in, with the index of its first feature.
+    /// Every column with the index of its first feature.
     fn placed(&self) -> impl Iterator<Item = (&Column, usize)> {
         let mut next = 0;
         self.columns.iter().map(move |column| {
@@ -55,6 +57,12 @@ impl TableSchema {
             next += column.outputs().len();
             (column, first)
         })
+    }
+
+    /// Every column that is left in, with the indices of its features.
+    pub fn features(&self) -> impl Iterator<Item = (&str, Range<usize>)> {
+        let whole = self.placed().map(|(column, first)| (column.name.as_str(), first..first + column.outputs().len()));
+        whole.filter(|(_, features)| !features.is_empty())
     }
 
     /// What a feature's value was in the source, where it is a number there; else the value itself.
