@@ -40,10 +40,10 @@ fn products(narrow: bool) -> Products {
     if narrow { Products::Bf16 } else { Products::F32 }
 }
 
-/// 128, or fewer where `PROPTEST_CASES` says so.
+/// Half of proptest's 256, or of `PROPTEST_CASES`.
 fn cases() -> ProptestConfig {
     let all = ProptestConfig::default();
-    ProptestConfig { cases: all.cases.min(128), failure_persistence: None, ..all }
+    ProptestConfig { cases: all.cases.div_ceil(2), failure_persistence: None, ..all }
 }
 
 proptest! {
@@ -91,7 +91,9 @@ proptest! {
             }),
             right: linear(x.right.clone(), weight.right.clone(), Some(bias.right.clone()), form),
         };
-        same(&what, y, &[("x", &x), ("weight", &weight), ("bias", &bias)], how.products(narrow), 200.0);
+        // GELU's slope is off by as much as the sum that it is taken at, however near that is to 0.
+        let sums = if gelu { f64::from(how.scale) } else { 1.0 };
+        same(&what, y, &[("x", &x), ("weight", &weight), ("bias", &bias)], how.products(narrow), 200.0 * sums);
     }
 
     #[test]
