@@ -9,6 +9,7 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
+pub(super) use files::below as files_below;
 #[cfg(test)]
 pub(crate) use sink::Kept;
 pub(super) use text::{Chunk, Corpus, Reading};
