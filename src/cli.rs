@@ -200,6 +200,9 @@ pub enum DataVerb {
     Fetch {
         /// A data set's name or a config file; without one, the data sets are listed.
         what: Option<String>,
+        /// Ask the database again for the rows of the config's query, instead of taking those that are kept.
+        #[arg(long, requires = "what")]
+        refresh: bool,
     },
     /// Show what a config's data look like: splits, shapes, and examples.
     #[command(after_help = "Example:\n  kiln data show configs/shakespeare-char.toml --rows 2")]

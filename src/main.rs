@@ -37,7 +37,7 @@ fn run(verb: Verb, console: &Console) -> Result<()> {
         Verb::Predict { run, from, input, output } => {
             commands::predict(&run.opened(&from)?, &input, output.as_deref(), console)
         }
-        Verb::Data(DataVerb::Fetch { what }) => commands::data_fetch(what.as_deref(), console),
+        Verb::Data(DataVerb::Fetch { what, refresh }) => commands::data_fetch(what.as_deref(), refresh, console),
         Verb::Data(DataVerb::Show { config, rows }) => commands::data_show(config.plan()?, rows, console),
         Verb::Check { config } => commands::check(config.plan()?, console),
         Verb::Tune { config, workers, fresh, over } => {

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     baseline::BaselineConfig,
-    data::{DataConfig, Source, TokenizerKind},
+    data::{DataConfig, Source, TokenizerKind, from_base},
     error::{Error, IoContext, Result},
     model::ModelConfig,
     optim::OptimConfig,
@@ -202,6 +202,7 @@ impl Plan {
         match &mut self.data.source {
             Source::Path(path) => resolve(path),
             Source::Glob(pattern) => *pattern = tidy(&base.join(&pattern)).to_string_lossy().into_owned(),
+            Source::Sql(source) => source.sql = from_base(&source.sql, base),
             Source::Dataset(_) | Source::Url(_) => {}
         }
         if let TokenizerKind::File(path) = &mut self.data.tokenizer {

@@ -7,7 +7,10 @@ use super::{
     tree::{Data, Node},
 };
 use crate::{
-    data::{CleanConfig, ColumnConfig, Fold, FoldBy, Format, HoldoutBy, Outliers, Source, TaskKind, TokenizerKind},
+    data::{
+        CleanConfig, ColumnConfig, Fold, FoldBy, Format, HoldoutBy, Outliers, Source, TaskKind, TokenizerKind,
+        check_sql,
+    },
     model::{ModelConfig, PositionKind},
     optim::ScheduleKind,
 };
@@ -255,6 +258,16 @@ impl Rules<'_> {
         if !data.delimiter.is_ascii() {
             let message = format!("`data.delimiter` must be ASCII, found `{}`", data.delimiter);
             self.broken(message, &["data.delimiter"], "use `,`, `;`, `|` or `\\t`");
+        }
+        if let Source::Sql(source) = &data.source {
+            if let Err(error) = check_sql(&source.sql) {
+                let next = error.action().unwrap_or("correct it").to_owned();
+                self.broken(error.message().to_owned(), &["data.source.sql"], &next);
+            }
+            if data.format.is_some() {
+                let message = "`data.format` is how files are laid out, but `data.source` is a query";
+                self.broken(message, &["data.format", "data.source"], "remove `format`");
+            }
         }
         if let Some(sum) = &data.sha256 {
             if sum.len() != 64 || !sum.chars().all(|digit| digit.is_ascii_hexdigit()) {

@@ -32,7 +32,7 @@ impl TaskKind {
     }
 }
 
-/// Where rows come from: exactly one of the keys `dataset`, `path`, `glob` or `url`.
+/// Where rows come from: exactly one of the keys `dataset`, `path`, `glob`, `url`, or `sql` with its `query`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
@@ -42,8 +42,22 @@ pub enum Source {
     Path(PathBuf),
     /// Several files by a pattern such as `logs/*.txt`, relative to the config file.
     Glob(String),
-    /// A file to download once into the cache.
+    /// A file to download once into the cache; with the feature `object-store` also `s3://`, `gs://` and `az://`.
     Url(String),
+    /// A database to ask once; the rows are kept in the cache.
+    #[serde(untagged)]
+    Sql(SqlSource),
+}
+
+/// A query to a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SqlSource {
+    /// The database: `postgres://user@host/database`, its password in the environment variable PGPASSWORD, or
+    /// `sqlite:file.db`, relative to the config file.
+    pub sql: String,
+    /// One SELECT.
+    pub query: String,
 }
 
 /// How the source is laid out.

@@ -27,7 +27,7 @@ pub use clean::{
     Categories, Category, CleanConfig, Codes, Column, ColumnConfig, ColumnType, Constant, Date, DateParts, Encode,
     Fence, Impute, Number, OnOutlier, OnUnseen, Outliers, Policies, Policy, Scaler, Scaling, TableSchema, Transform,
 };
-pub use config::{DataConfig, Format, Holdout, HoldoutBy, Source, TaskKind, TokenizerKind};
+pub use config::{DataConfig, Format, Holdout, HoldoutBy, Source, SqlSource, TaskKind, TokenizerKind};
 pub use dataset::Dataset;
 pub use fold::{Fold, FoldBy};
 pub use loader::Loader;
@@ -36,4 +36,5 @@ pub use record::RecordWriter;
 pub use sampler::Sampler;
 pub use schema::{InputSchema, Scale, Schema, Split, TargetSchema};
 pub use sink::{Features, RecordSink, Records, Target};
+pub use source::{check_sql, forget, from_base, is_object};
 pub use tokenizer::{Alphabet, Characters, Tokenizer};
