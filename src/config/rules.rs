@@ -9,7 +9,7 @@ use super::{
 use crate::{
     data::{
         CleanConfig, ColumnConfig, Fold, FoldBy, Format, HoldoutBy, Outliers, Source, TaskKind, TokenizerKind,
-        check_sql,
+        check_sql, is_object,
     },
     model::{ModelConfig, PositionKind},
     optim::ScheduleKind,
@@ -274,9 +274,10 @@ impl Rules<'_> {
                 let message = "`data.sha256` must be 64 hexadecimal digits";
                 self.broken(message, &["data.sha256"], "take it from `sha256sum FILE`");
             }
-            if !matches!(data.source, Source::Url(_)) {
-                let message = "`data.sha256` checks a download, but `data.source` is no `url`";
-                self.broken(message, &["data.sha256", "data.source"], "remove `sha256`, or give a `url`");
+            if !matches!(&data.source, Source::Url(url) if !is_object(url)) {
+                let message = "`data.sha256` checks a download, but `data.source` is no `url` of one file";
+                let next = "remove `sha256`, or give an https address";
+                self.broken(message, &["data.sha256", "data.source"], next);
             }
         }
     }

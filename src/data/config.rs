@@ -42,7 +42,8 @@ pub enum Source {
     Path(PathBuf),
     /// Several files by a pattern such as `logs/*.txt`, relative to the config file.
     Glob(String),
-    /// A file to download once into the cache; with the feature `object-store` also `s3://`, `gs://` and `az://`.
+    /// A file to download once into the cache; with the feature `object-store` also objects, as in
+    /// `s3://bucket/folder/*.parquet` (`gs://`, `az://`).
     Url(String),
     /// A database to ask once; the rows are kept in the cache.
     #[serde(untagged)]
