@@ -249,6 +249,71 @@ fn refusals_are_waited_for_and_mistakes_are_named() {
     assert!(TcpStream::connect(("127.0.0.1", server.port)).is_err());
 }
 
+/// The space of a search of 8 short trials.
+const SEARCH: &str = r#"
+[tune]
+metric = "log_loss"
+trials = 8
+startup = 4
+journal = "ADDRESS"
+
+[tune.space]
+"optim.lr" = { log = [1e-4, 1e-1] }
+"model.hidden" = { choice = [[4], [8, 4]] }
+"#;
+
+#[test]
+fn machines_without_a_common_folder_share_a_search() {
+    let Some(mut server) = server() else { return };
+    server.start();
+    server.wait();
+    let machines: Vec<Bench> = (0..2).map(|_| Bench::table()).collect();
+    let start = |bench: &Bench| {
+        let config =
+            fs::read_to_string(bench.path("table.toml")).unwrap() + &SEARCH.replace("ADDRESS", &server.address());
+        bench.write("t.toml", &config.replace("steps = 6", "steps = 40"));
+        let mut command = bench.command(&["tune", "t.toml", "--json", "--quiet"]);
+        command.env("PGPASSWORD", PASSWORD).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let working: Vec<Child> = machines.iter().map(start).collect();
+    let results: Vec<Value> = working
+        .into_iter()
+        .map(|child| {
+            let said = Said::from(child.wait_with_output().unwrap());
+            assert_eq!(said.code, 0, "{}", said.err);
+            serde_json::from_str(&said.out).unwrap()
+        })
+        .collect();
+    // Each machine ran some of the trials, none ran one twice, and both know them all.
+    let runs: Vec<Vec<u64>> = machines.iter().map(trials_of).collect();
+    let mut all = runs.concat();
+    all.sort_unstable();
+    assert_eq!(all, (1..=8).collect::<Vec<_>>());
+    assert!(runs.iter().all(|runs| !runs.is_empty()), "{runs:?}");
+    assert_eq!(results[0]["best"]["trial"], results[1]["best"]["trial"]);
+    assert_eq!(results[0]["trials"].as_array().unwrap().len(), 8);
+
+    // Another config under the same name is refused, and a fresh start sets the old search aside.
+    let again = |args: &[&str]| -> Said {
+        let mut command = machines[0].command(args);
+        command.env("PGPASSWORD", PASSWORD).output().unwrap().into()
+    };
+    fs::remove_dir_all(machines[0].path("checkpoints")).unwrap();
+    let said = again(&["tune", "t.toml", "--set", "train.batch=32"]);
+    assert_eq!(said.code, 2, "{}", said.err);
+    assert!(said.err.contains("another config"), "{}", said.err);
+    let said = again(&["tune", "t.toml", "--set", "train.batch=32", "--set", "tune.trials=1", "--fresh"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    let output = server.psql("select distinct search from kiln_journal order by 1");
+    let names = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(names.contains(" t-tune\n") && names.contains(" t-tune.old-1\n"), "{names}");
+}
+
+fn trials_of(bench: &Bench) -> Vec<u64> {
+    let runs = fs::read_dir(bench.path("checkpoints/t-tune")).unwrap().flatten();
+    runs.filter_map(|entry| entry.file_name().to_str()?.strip_prefix("trial-")?.parse().ok()).collect()
+}
+
 #[test]
 fn a_table_in_a_file_trains_too() {
     let bench = Bench::table();

@@ -36,5 +36,7 @@ pub use record::RecordWriter;
 pub use sampler::Sampler;
 pub use schema::{InputSchema, Scale, Schema, Split, TargetSchema};
 pub use sink::{Features, RecordSink, Records, Target};
+#[cfg(feature = "sql")]
+pub use source::connect;
 pub use source::{check_sql, forget, from_base, is_object};
 pub use tokenizer::{Alphabet, Characters, Tokenizer};

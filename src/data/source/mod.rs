@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 #[cfg(test)]
 pub(crate) use sink::Kept;
+#[cfg(feature = "sql")]
+pub use sql::connect;
 pub use sql::{check as check_sql, from_base};
 pub(super) use text::{Chunk, Corpus, Reading};
 

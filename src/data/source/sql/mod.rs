@@ -142,23 +142,37 @@ fn rows_into(
         return Ok(target);
     }
     progress("asking the database for the query's rows");
-    let mut pause = patience.pause;
-    for attempt in 1.. {
-        match ask(address, query, &target, progress) {
-            Ok(()) => break,
+    patiently(patience, progress, || ask(address, query, &target, progress))?;
+    Ok(target)
+}
+
+/// Asks until there is an answer, or patience is at its end.
+fn patiently<T>(patience: Patience, progress: &dyn Fn(&str), mut ask: impl FnMut() -> Result<T, Fault>) -> Result<T> {
+    let (mut pause, mut asked) = (patience.pause, 1);
+    loop {
+        match ask() {
+            Ok(answer) => return Ok(answer),
             Err(Fault::Wrong(error)) => return Err(error),
-            Err(Fault::Refused(error)) if attempt >= patience.tries => {
-                return Err(Error::failed(format!("{} (asked {attempt} times)", error.message()))
+            Err(Fault::Refused(error)) if asked >= patience.tries => {
+                return Err(Error::failed(format!("{} (asked {asked} times)", error.message()))
                     .next("check that the server runs and that it can be reached from here, then try again"));
             }
             Err(Fault::Refused(error)) => {
                 progress(&format!("{}; asking again in {:.1} s", error.message(), pause.as_secs_f64()));
                 thread::sleep(pause);
-                pause *= 2;
+                (pause, asked) = (pause * 2, asked + 1);
             }
         }
     }
-    Ok(target)
+}
+
+/// A connection to a PostgreSQL server, which is asked again for a while if it refuses.
+///
+/// # Errors
+/// As those of a query.
+#[cfg(feature = "sql")]
+pub fn connect(address: &str) -> Result<::postgres::Client> {
+    patiently(PATIENCE, &|_| {}, || postgres::connect(address))
 }
 
 #[cfg(feature = "sql")]

@@ -49,8 +49,8 @@ pub(super) fn read<'a>(
     Ok(snapshot)
 }
 
-fn connect(address: &str) -> Result<Client, Fault> {
-    let mut config: Config = address.parse().map_err(|e| {
+pub(super) fn connect(address: &str) -> Result<Client, Fault> {
+    let mut config: Config = address.parse().map_err(|e: postgres::Error| {
         let why = std::error::Error::source(&e).map_or_else(|| e.to_string(), |source| source.to_string());
         Error::input(format!("`data.source.sql` is no address of a PostgreSQL database: {why}"))
             .next("write it as in `postgres://user@host/database`")
