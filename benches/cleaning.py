@@ -1,12 +1,10 @@
-"""Preparing a table: kiln beside pandas and scikit-learn, alternating in one run; medians.
+"""Preparing a table: kiln beside pandas with scikit-learn and beside polars, alternating in one run; medians.
 
-Both read the file, split the rows, fit on the training split what fills, scales and encodes, transform every row and
-write 32-bit features to the disk. Wall time and peak memory are those of the whole process.
+All of them read the file, split the rows, fit on the training split what fills, scales and encodes, transform every row
+and write 32-bit features to the disk. Wall time and peak memory are those of the whole process.
 
-Run: pip install pandas pyarrow scikit-learn; cargo build --release
+Run: pip install pandas pyarrow scikit-learn polars; cargo build --release
      python3 benches/cleaning.py target/release/kiln [adult] [flights] [--rounds 3]
-
-Without a name it is adult alone: on the 3,000,000 flights scikit-learn's side grew past 14 GiB and had to be stopped.
 """
 
 import json
@@ -48,10 +46,11 @@ def peer(path, name, out):
         for part, (value, period) in cycles.items():
             frame[part + "_sin"], frame[part + "_cos"] = np.sin(2 * np.pi * value / period), np.cos(2 * np.pi * value / period)
         numeric = [*numeric, "elapsed"]
-    fill = SimpleImputer(strategy="constant", fill_value="(missing)")
+    # Filled by pandas: scikit-learn's imputer makes Python objects of 3,000,000 strings, and grows past 14 GiB.
+    frame[one_hot + encoded] = frame[one_hot + encoded].fillna("(missing)")
     columns = ColumnTransformer([
         ("numeric", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), numeric),
-        ("one-hot", make_pipeline(fill, OneHotEncoder(sparse_output=False, handle_unknown="ignore")), one_hot),
+        ("one-hot", OneHotEncoder(sparse_output=False, handle_unknown="ignore", dtype="f4"), one_hot),
         ("target", make_pipeline(TargetEncoder(smooth=10.0), StandardScaler()), encoded),
     ], remainder="passthrough")
     rows, held_out, labels, others = train_test_split(frame, y, test_size=0.1, random_state=1)
@@ -59,6 +58,61 @@ def peer(path, name, out):
     np.save(out / "validation.npy", columns.transform(held_out).astype("f4"))
     labels.to_numpy().tofile(out / "train.y")
     others.to_numpy().tofile(out / "validation.y")
+
+
+def peer_polars(path, name, out):
+    import numpy as np
+    import polars as pl
+
+    target, task, numeric, one_hot, encoded, dates = TABLES[name]
+    frame = pl.read_parquet(path)
+    text = [column for column, kind in frame.schema.items() if kind == pl.String]
+    frame = frame.with_columns(pl.when(pl.col(c) != "?").then(pl.col(c)).alias(c) for c in text)
+    y = pl.col(target)
+    frame = frame.with_columns(((y == y.max()) if task == "classification" else y).cast(pl.Float32).alias("__y"))
+    features = []
+    for column in dates:
+        at, day = pl.col(column), pl.col(column).dt
+        frame = frame.with_columns((at.cast(pl.Datetime("us")).cast(pl.Int64) / 86_400e6).alias("elapsed"))
+        cycles = {"month": (day.month() - 1, 12), "day": (day.day() - 1, 31), "weekday": (day.weekday() - 1, 7), "hour": (day.hour(), 24)}
+        for part, (value, period) in cycles.items():
+            turn = 2 * np.pi * value / period
+            frame = frame.with_columns(turn.sin().alias(part + "_sin"), turn.cos().alias(part + "_cos"))
+            features += [part + "_sin", part + "_cos"]
+        numeric = [*numeric, "elapsed"]
+    rng = np.random.default_rng(1)
+    frame = frame.with_columns(pl.Series("__held", rng.random(len(frame)) < 0.1), pl.Series("__fold", rng.integers(0, 5, len(frame))))
+    frame = frame.with_columns(pl.col(c).fill_null("(missing)") for c in one_hot + encoded)
+    rows = frame.filter(~pl.col("__held"))
+    for column in numeric:
+        middle = rows[column].median()
+        filled = rows[column].fill_null(middle)
+        frame = frame.with_columns(((pl.col(column).fill_null(middle) - filled.mean()) / filled.std(ddof=0)).alias(column))
+    for column in one_hot:
+        for category in rows[column].unique().sort():
+            frame = frame.with_columns((pl.col(column) == category).cast(pl.Float32).alias(f"{column}={category}"))
+            features.append(f"{column}={category}")
+    for column in encoded:
+        mean = rows["__y"].mean()
+        by_fold = rows.group_by(column, "__fold").agg(pl.col("__y").sum().alias("s"), pl.len().alias("n"))
+        whole = by_fold.group_by(column).agg(pl.col("s").sum(), pl.col("n").sum())
+        others = by_fold.join(whole, on=column, suffix="_all").select(column, "__fold", s=pl.col("s_all") - pl.col("s"), n=pl.col("n_all") - pl.col("n"))
+        means = rows.group_by("__fold").agg(pl.col("__y").sum().alias("fs"), pl.len().alias("fn"))
+        total, count = rows["__y"].sum(), len(rows)
+        others = others.join(means, on="__fold").with_columns(m=(total - pl.col("fs")) / (count - pl.col("fn")))
+        others = others.select(column, "__fold", out=(pl.col("s") + 10 * pl.col("m")) / (pl.col("n") + 10))
+        whole = whole.select(column, all=(pl.col("s") + 10 * mean) / (pl.col("n") + 10))
+        frame = frame.join(whole, on=column, how="left").join(others, on=[column, "__fold"], how="left")
+        frame = frame.with_columns(pl.when(pl.col("__held")).then(pl.col("all")).otherwise(pl.col("out")).fill_null(mean).alias(column)).drop("all", "out")
+        kept = frame.filter(~pl.col("__held"))[column]
+        frame = frame.with_columns((pl.col(column) - kept.mean()) / kept.std(ddof=0))
+    for held, split in [(False, "train"), (True, "validation")]:
+        part = frame.filter(pl.col("__held") == held)
+        np.save(out / f"{split}.npy", part.select(pl.col(numeric + features + encoded).cast(pl.Float32)).to_numpy())
+        part["__y"].to_numpy().tofile(out / f"{split}.y")
+
+
+PEERS = {"pandas + scikit-learn": peer, "polars": peer_polars}
 
 
 def measured(command, **more):
@@ -79,7 +133,7 @@ def main(kiln, names, rounds):
         path = json.loads(fetched.stdout)["files"][0]
         rows = pyarrow.parquet.ParquetFile(path).metadata.num_rows
         target, task, *_ = TABLES[name]
-        found = {"kiln": [], "pandas + scikit-learn": []}
+        found = {"kiln": [], **{who: [] for who in PEERS}}
         for _ in range(rounds):
             with tempfile.TemporaryDirectory() as folder:
                 folder = pathlib.Path(folder)
@@ -88,7 +142,8 @@ def main(kiln, names, rounds):
                                   f'format = "parquet"\n[model]\nkind = "mlp"\n[train]\nsteps = 1\n')
                 environment = os.environ | {"KILN_CACHE": str(folder / "cache")}
                 found["kiln"].append(measured([kiln, "data", "fetch", str(config)], env=environment))
-                found["pandas + scikit-learn"].append(measured([sys.executable, __file__, "--peer", path, name, folder]))
+                for who in PEERS:
+                    found[who].append(measured([sys.executable, __file__, "--peer", who, path, name, folder]))
         for who, runs in found.items():
             seconds, peak = (statistics.median(values) for values in zip(*runs))
             print(f"{name}, {rows:,} rows, {who}: {seconds:.2f} s, {rows / seconds:,.0f} rows/s, peak {peak:,.0f} MiB", flush=True)
@@ -96,7 +151,7 @@ def main(kiln, names, rounds):
 
 if __name__ == "__main__":
     if sys.argv[1] == "--peer":
-        peer(sys.argv[2], sys.argv[3], pathlib.Path(sys.argv[4]))
+        PEERS[sys.argv[2]](sys.argv[3], sys.argv[4], pathlib.Path(sys.argv[5]))
     else:
         args = sys.argv[2:]
         rounds = int(args[args.index("--rounds") + 1]) if "--rounds" in args else 3

@@ -213,6 +213,15 @@ pub enum DataVerb {
         #[arg(long, default_value_t = 2)]
         rows: u64,
     },
+    /// Describe a table's columns before anything is learned: types, gaps, quantiles, what goes with the target, what leaks.
+    #[command(after_help = "Example:\n  kiln data profile configs/adult-mlp.toml --html adult.html")]
+    Profile {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Write a page with pictures to this file.
+        #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+        html: Option<PathBuf>,
+    },
 }
 
 /// `kiln runs`.

@@ -39,6 +39,9 @@ fn run(verb: Verb, console: &Console) -> Result<()> {
         }
         Verb::Data(DataVerb::Fetch { what, refresh }) => commands::data_fetch(what.as_deref(), refresh, console),
         Verb::Data(DataVerb::Show { config, rows }) => commands::data_show(config.plan()?, rows, console),
+        Verb::Data(DataVerb::Profile { config, html }) => {
+            commands::data_profile(&config.plan()?, html.as_deref(), console)
+        }
         Verb::Check { config } => commands::check(config.plan()?, console),
         Verb::Tune { config, workers, fresh, over } => {
             commands::tune(config.tuned(&over)?, workers.into(), fresh, console)

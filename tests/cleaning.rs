@@ -20,6 +20,22 @@ fn rows(dataset: &Dataset, split: Split) -> Vec<Vec<f32>> {
     values.chunks(shape[0]).map(<[f32]>::to_vec).collect()
 }
 
+/// The case's columns: the one it is about, the others beside it, and what it is computed by if it is.
+fn columns(case: &Value) -> String {
+    let own = |name: &str, says: &str| format!("columns.{name} = {{ {says} }}\n");
+    let name = case["column"].as_str().unwrap();
+    let mut features = vec![name.to_string()];
+    let mut config = own(name, case["says"].as_str().unwrap());
+    for (other, says) in case["others"].as_object().into_iter().flatten() {
+        features.push(other.clone());
+        config += &own(other, says.as_str().unwrap());
+    }
+    if let Some(says) = case["derive"].as_str() {
+        config += &format!("derive.{name} = \"{says}\"\n");
+    }
+    format!("features = {features:?}\n{config}")
+}
+
 /// The first value that is not the expected one within 1e-6.
 fn differs(found: &[Vec<f32>], expected: &Value) -> Option<String> {
     let expected: Vec<Vec<f64>> = serde_json::from_value(expected.clone()).unwrap();
@@ -38,19 +54,16 @@ fn every_transform_is_scikit_learns() {
     let cache = tempfile::tempdir().unwrap();
     let cases: Vec<Value> =
         serde_json::from_str(&fs::read_to_string(format!("{FIXTURES}/cleaning.json")).unwrap()).unwrap();
-    assert!(cases.len() > 35, "{} cases", cases.len());
+    assert!(cases.len() > 54, "{} cases", cases.len());
     let mut faults = Vec::new();
     for case in &cases {
         let text = |key: &str| case[key].as_str().unwrap();
         let task = if text("target") == "value" { "regression" } else { "classification" };
         let config = format!(
-            "task = \"{task}\"\nsource = {{ path = \"cleaning.csv\" }}\ntarget = \"{}\"\nfeatures = [\"{}\"]\n\
-             holdout = {{ validation = 0.0 }}\ncolumns.{} = {{ {} }}\n",
+            "task = \"{task}\"\nsource = {{ path = \"cleaning.csv\" }}\ntarget = \"{}\"\n\
+             holdout = {{ validation = 0.0 }}\n",
             text("target"),
-            text("column"),
-            text("column"),
-            text("says")
-        );
+        ) + &columns(case);
         let dataset = dataset(Path::new(FIXTURES), &config, cache.path());
         let mut predicted = Vec::new();
         let layout = table::Layout { format: None, header: true, delimiter: ',', names: Vec::new() };
@@ -90,7 +103,7 @@ source = { path = "t.csv" }
 holdout = { validation = 0.2, test = 0.2 }
 clean = { outliers = { quantile = 0.02 } }
 columns.city = { encode = "target" }
-columns.note = "text"
+columns.note = { type = "text", text = { ngrams = [1, 2] } }
 "#;
 
 #[test]
@@ -102,8 +115,17 @@ fn held_out_rows_change_no_transform() {
         (serde_json::to_string(&dataset.schema().table).unwrap(), rows(&dataset, Split::Train))
     };
     let scales = ["standard", "min-max", "robust", "quantile", "log1p"];
-    let says: Vec<String> =
+    let mut says: Vec<String> =
         scales.iter().map(|scale| format!("columns.amount = {{ scale = \"{scale}\" }}\n")).collect();
+    says.extend(
+        [
+            "columns.amount = { impute = { knn = 3 } }\n",
+            "isolation_forest = { share = 0.05 }\n",
+            "isolation_forest = { share = 0.05, then = \"drop\" }\ncolumns.amount = { impute = { knn = 3 } }\n",
+            "derive.made = \"amount / (length(city) + 1)\"\nderive.crossed = \"city || '-' || ok\"\n",
+        ]
+        .map(String::from),
+    );
     let before: Vec<_> = says.iter().map(|says| learn(says)).collect();
 
     // Which rows are held out is a hash of their number, told here by the one column that numbers them.

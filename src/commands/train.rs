@@ -93,7 +93,7 @@ fn introduce(setup: &Setup, console: &Console) -> Result<()> {
         InputSchema::Image { channels, height, width } => format!("pictures of {channels}x{height}x{width}"),
         InputSchema::Table { columns } => format!("rows of {} columns", columns.len()),
     };
-    let steps = plan.steps_for(rows(Split::Train))?;
+    let steps = plan.steps_for(setup.training.len(Split::Train))?;
     console.say(&format!("run     {}", plan.run.dir.join(&plan.run.name).display()));
     console.say(&format!("device  {}", setup.opened.name));
     if let Some(bf16) = setup.about_bf16() {

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     data::{
-        CleanConfig, ColumnConfig, Fold, FoldBy, Format, HoldoutBy, Outliers, Source, TaskKind, TokenizerKind,
-        check_sql, is_object,
+        CleanConfig, ColumnConfig, Fold, FoldBy, Format, HoldoutBy, Impute, IsolationConfig, Outliers, Resample,
+        Source, TaskKind, TextConfig, TokenizerKind, check_expression, check_sql, is_object,
     },
     model::{ModelConfig, PositionKind},
     optim::ScheduleKind,
@@ -327,6 +327,19 @@ impl Rules<'_> {
         if data.holdout.by != HoldoutBy::Row && (data.task == TaskKind::LanguageModel || pictures) {
             self.broken("`data.holdout.by` is for tables", &["data.holdout.by"], "remove `by`");
         }
+        for (name, says) in &data.derive {
+            if let Err(wrong) = check_expression(says, &data.derive) {
+                let message = format!("`data.derive.{name}`, character {}: {}", wrong.at, wrong.what);
+                let key = format!("data.derive.{name}");
+                self.broken(message, &[&key], "write it as SQL does, a column's name bare or in double quotes");
+            }
+        }
+        if !data.derive.is_empty() && (data.task == TaskKind::LanguageModel || pictures) {
+            self.broken("`data.derive` is for tables", &["data.derive"], "remove it");
+        }
+        if let Some(isolation) = &data.isolation_forest {
+            self.isolation(isolation);
+        }
         self.columns("data.clean", &data.clean);
         for (name, column) in &data.columns {
             if let ColumnConfig::Table(own) = column {
@@ -344,6 +357,15 @@ impl Rules<'_> {
             self.at_most(&[(&key(name), size, most)]);
         }
         self.not_negative(&[(&key("smooth"), own.smooth.unwrap_or(0.0))]);
+        if let Some(text) = &own.text {
+            self.text(&key("text"), text);
+        }
+        if let Some(Impute::Knn(k)) = own.impute
+            && !(1..=1000).contains(&k)
+        {
+            let message = format!("`{}` must be in 1..=1000, found {k}", key("impute.knn"));
+            self.broken(message, &[&key("impute")], "5 is usual");
+        }
         match own.outliers {
             Some(Outliers::Iqr(times) | Outliers::ZScore(times)) => self.positive(&[(&key("outliers"), times)]),
             Some(Outliers::Quantile(share)) if !(0.0..0.5).contains(&share) => {
@@ -351,6 +373,33 @@ impl Rules<'_> {
                 self.broken(message, &[&key("outliers")], "0.01 bounds the outer 1 % on both sides");
             }
             _ => {}
+        }
+    }
+
+    fn isolation(&mut self, isolation: &IsolationConfig) {
+        let key = |name: &str| format!("data.isolation_forest.{name}");
+        let sizes = [(&*key("trees"), isolation.trees), (&*key("rows"), isolation.rows)];
+        self.at_least_one(&sizes);
+        self.at_most(&[(sizes[0].0, isolation.trees, 1000), (sizes[1].0, isolation.rows, 4096)]);
+        self.below_one(&[(&key("share"), isolation.share)]);
+    }
+
+    fn text(&mut self, at: &str, text: &TextConfig) {
+        let key = |name: &str| format!("{at}.{name}");
+        let [least, longest] = text.ngrams;
+        if least == 0 || longest < least || longest > 16 {
+            let message = format!(
+                "`{}` must be two lengths in 1..=16, the shorter first, found {:?}",
+                key("ngrams"),
+                text.ngrams
+            );
+            self.broken(message, &[&key("ngrams")], "write `[1, 2]` for single words and pairs");
+        }
+        self.at_least_one(&[(&key("most"), text.most)]);
+        self.at_most(&[(&key("most"), text.most, 1 << 16)]);
+        if !(text.max_share > 0.0 && text.max_share <= 1.0) {
+            let message = format!("`{}` must be in (0, 1], found {}", key("max_share"), text.max_share);
+            self.broken(message, &[&key("max_share")], "0.5 leaves out what more than half of the rows have");
         }
     }
 
@@ -373,6 +422,20 @@ impl Rules<'_> {
         if plan.data.task == TaskKind::Regression && plan.train.label_smoothing > 0.0 {
             let message = "`train.label_smoothing` spreads classes, but `data.task` = \"regression\" has none";
             self.broken(message, &["train.label_smoothing", "data.task"], "remove `label_smoothing`");
+        }
+        let by_class = [
+            ("train.class_weights", plan.train.class_weights.is_some()),
+            ("train.resample", plan.train.resample.is_some()),
+        ];
+        for (key, _) in by_class.iter().filter(|(_, set)| *set && plan.data.task != TaskKind::Classification) {
+            let message = format!("`{key}` goes by class, but `data.task` = {task} has none");
+            self.broken(message, &[key, "data.task"], "remove it");
+        }
+        if let Some(Resample::Over(share) | Resample::Under(share)) = plan.train.resample
+            && !(share > 0.0 && share <= 1.0)
+        {
+            let message = format!("`train.resample` must be a share in (0, 1], found {share}");
+            self.broken(message, &["train.resample"], "1.0 draws all classes equally often");
         }
         let Some(format) = plan.data.format else { return };
         let pictures = matches!(format, Format::Idx | Format::Images);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::metric::Headline;
+use crate::{data::Resample, metric::Headline, task::ClassWeights};
 
 /// `[run]`: where the run lies and what its randomness starts from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -55,6 +55,13 @@ pub struct TrainConfig {
     pub gradient_checkpointing: bool,
     /// Share of the target's probability spread over all classes (Szegedy et al. 2015).
     pub label_smoothing: f64,
+    /// What a row of a class counts in the training loss: `"balanced"`, so that all classes count the same in all, or a
+    /// weight for every class named, 1 for the others. Metrics and the validation loss are never weighted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class_weights: Option<ClassWeights>,
+    /// Which training rows an epoch draws, by class; each of them once by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resample: Option<Resample>,
     /// Stop, saved, after this long: `90s`, `30m`, `2h`; empty means no limit.
     pub max_time: String,
     /// Stop when the validation loss has not improved for this many evaluations; 0 turns it off.
@@ -74,6 +81,8 @@ impl Default for TrainConfig {
             precision: Precision::F32,
             gradient_checkpointing: false,
             label_smoothing: 0.0,
+            class_weights: None,
+            resample: None,
             max_time: String::new(),
             patience: 0,
             log_every: 1,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{CleanConfig, ColumnConfig};
+use super::{CleanConfig, ColumnConfig, IsolationConfig};
 
 use super::Fold;
 
@@ -77,6 +77,15 @@ pub enum Format {
     Parquet,
     /// One JSON object a line.
     Jsonl,
+    /// A folder with folders of text files: a table with a row a file, of its `text` and its `folder`.
+    Documents,
+}
+
+impl Format {
+    /// Whether rows of columns are read from it.
+    pub fn is_table(self) -> bool {
+        matches!(self, Self::Csv | Self::Parquet | Self::Jsonl | Self::Documents)
+    }
 }
 
 /// How text becomes tokens.
@@ -171,6 +180,12 @@ pub struct DataConfig {
     /// Tables: a column's type, as in `zip = "categorical"`, or a table of its type and transforms.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<String, ColumnConfig>,
+    /// Tables: columns computed from others, as in `rooms_per_head = "total_rooms / households"`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub derive: BTreeMap<String, String>,
+    /// Tables: rows that lie apart by all numeric columns together are marked or left out; not looked for by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation_forest: Option<IsolationConfig>,
     /// CSV: whether the first row names the columns; without names they are `c0`, `c1`, ...
     #[serde(default = "yes")]
     pub header: bool,

@@ -19,6 +19,8 @@ use crate::error::{Error, IoContext, Result};
 pub struct Dataset {
     inner: Arc<Inner>,
     folded: Option<Arc<Folded>>,
+    /// The training rows that are drawn, where not all of them once.
+    drawn: Option<Arc<[u64]>>,
 }
 
 #[derive(Debug)]
@@ -74,6 +76,7 @@ impl Dataset {
                 seed: view.seed,
             }),
             folded: None,
+            drawn: None,
         })
     }
 
@@ -84,7 +87,7 @@ impl Dataset {
     /// Text, a column that is not there, or more folds than rows can fill.
     pub fn fold(&self, fold: &Fold) -> Result<Self> {
         let folded = Folded::new(self, fold)?;
-        Ok(Self { inner: self.inner.clone(), folded: Some(Arc::new(folded)) })
+        Ok(Self { inner: self.inner.clone(), folded: Some(Arc::new(folded)), drawn: None })
     }
 
     /// What an example looks like.
@@ -109,6 +112,13 @@ impl Dataset {
 
     /// Rows of a split: windows of `context` tokens, images, or table rows.
     pub fn len(&self, split: Split) -> u64 {
+        match &self.drawn {
+            Some(drawn) if split == Split::Train => drawn.len() as u64,
+            _ => self.undrawn(split),
+        }
+    }
+
+    fn undrawn(&self, split: Split) -> u64 {
         if let Some(places) = self.folded.as_ref().and_then(|folded| folded.places(split)) {
             return places.len() as u64;
         }
@@ -156,8 +166,35 @@ impl Dataset {
 
     /// Where a row of a split is stored.
     fn place(&self, split: Split, row: u64) -> (Split, u64) {
+        let drawn = self.drawn.as_ref().filter(|_| split == Split::Train);
+        let row = drawn.and_then(|drawn| drawn.get(row as usize).copied()).unwrap_or(row);
         let places = self.folded.as_ref().and_then(|folded| folded.places(split));
         places.and_then(|places| places.get(row as usize).copied()).unwrap_or((split, row))
+    }
+
+    /// The same data with these training rows, by their numbers in this view.
+    pub(super) fn drawing(&self, rows: Vec<u64>) -> Self {
+        let drawn = self.drawn.as_ref();
+        let rows = rows.into_iter().map(|row| drawn.and_then(|d| d.get(row as usize).copied()).unwrap_or(row));
+        Self { drawn: Some(rows.collect()), ..self.clone() }
+    }
+
+    /// The targets of these rows alone.
+    pub(super) fn targets(&self, split: Split, rows: &[u64]) -> Result<HostTarget> {
+        let (mut classes, mut reals) = (Vec::new(), Vec::new());
+        for row in rows {
+            let (split, row) = self.place(split, *row);
+            let shard = self.shard(split);
+            let (_, targets) = shard.row(row)?;
+            match &self.inner.schema.target {
+                TargetSchema::Classes { names } => classes.push(class(shard, targets, names.len())?),
+                _ => reals.extend(floats(targets)),
+            }
+        }
+        Ok(match &self.inner.schema.target {
+            TargetSchema::Values { names } => HostTarget::Values { values: reals, width: names.len() },
+            _ => HostTarget::Classes(classes),
+        })
     }
 
     fn shard(&self, split: Split) -> &Shard {
@@ -211,26 +248,19 @@ impl Dataset {
 
     fn records(&self, split: Split, rows: &[(u64, u64)], shape: &[usize]) -> Result<(HostInput, HostTarget)> {
         let mut values = Vec::with_capacity(rows.len() * shape.iter().product::<usize>());
-        let (mut classes, mut reals) = (Vec::new(), Vec::new());
         for &(_, row) in rows {
             let (split, row) = self.place(split, row);
             let shard = self.shard(split);
-            let (elements, targets) = shard.row(row)?;
+            let (elements, _) = shard.row(row)?;
             let first = values.len();
             match shard.layout().element {
                 Element::U8 => values.extend(elements.iter().map(|&v| f32::from(v) / 255.0)),
                 _ => values.extend(floats(elements)),
             }
             self.standardize(values.get_mut(first..).unwrap_or_default());
-            match &self.inner.schema.target {
-                TargetSchema::Classes { names } => classes.push(class(shard, targets, names.len())?),
-                _ => reals.extend(floats(targets)),
-            }
         }
-        let target = match &self.inner.schema.target {
-            TargetSchema::Values { names } => HostTarget::Values { values: reals, width: names.len() },
-            _ => HostTarget::Classes(classes),
-        };
+        let numbers: Vec<u64> = rows.iter().map(|&(_, row)| row).collect();
+        let target = self.targets(split, &numbers)?;
         Ok((HostInput::Floats { values, shape: shape.to_vec() }, target))
     }
 

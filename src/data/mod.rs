@@ -6,12 +6,15 @@ mod cell;
 mod clean;
 mod config;
 mod dataset;
+mod derive;
 mod describe;
 pub mod fetch;
 mod fold;
 mod loader;
 mod prepare;
+pub mod profile;
 mod record;
+mod resample;
 mod sampler;
 mod schema;
 mod shard;
@@ -24,15 +27,18 @@ mod tokenizer;
 pub use batch::{HostBatch, HostInput, HostTarget, IGNORE};
 pub use cache::root as cache_root;
 pub use clean::{
-    Categories, Category, CleanConfig, Codes, Column, ColumnConfig, ColumnType, Constant, Date, DateParts, Encode,
-    Fence, Impute, Number, OnOutlier, OnUnseen, Outliers, Policies, Policy, Scaler, Scaling, TableSchema, Transform,
+    Bag, Categories, Category, CleanConfig, Codes, Column, ColumnConfig, ColumnType, Constant, Date, DateParts, Encode,
+    Fence, Impute, Isolation, IsolationConfig, Joint, Neighbours, Number, OnIsolated, OnOutlier, OnUnseen, Outliers,
+    Policies, Policy, Scaler, Scaling, TableSchema, TextConfig, TextKind, TextUnit, Transform,
 };
 pub use config::{DataConfig, Format, Holdout, HoldoutBy, Source, SqlSource, TaskKind, TokenizerKind};
 pub use dataset::Dataset;
+pub use derive::{Derived, check as check_expression};
 pub use fold::{Fold, FoldBy};
 pub use loader::Loader;
 pub use prepare::{prepare, prepare_as};
 pub use record::RecordWriter;
+pub use resample::Resample;
 pub use sampler::Sampler;
 pub use schema::{InputSchema, Scale, Schema, Split, TargetSchema};
 pub use sink::{Features, RecordSink, Records, Target};

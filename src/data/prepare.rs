@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 use serde::Serialize;
 
 use super::{
-    CleanConfig, ColumnConfig, DataConfig, Dataset, Fold, Format, Holdout, RecordWriter, Records, Schema, Split,
-    TaskKind, TokenizerKind, cache,
+    CleanConfig, ColumnConfig, DataConfig, Dataset, Fold, Format, Holdout, IsolationConfig, RecordWriter, Records,
+    Schema, Split, TaskKind, TokenizerKind, cache,
     dataset::{SCHEMA_FILE, View},
     source::{self, Resolved, table::Request},
     tokenize,
@@ -14,7 +14,7 @@ use super::{
 use crate::error::{Error, IoContext, Result};
 
 /// Raised whenever the same source and settings would give other bytes.
-const PREPARATION: u32 = 3;
+const PREPARATION: u32 = 4;
 
 /// Prepares the data of a config, or finds it prepared, and opens it. Relative paths start from `base`.
 ///
@@ -119,6 +119,8 @@ struct RecordsKey<'a> {
     standardize: Option<bool>,
     clean: &'a CleanConfig,
     columns: &'a BTreeMap<String, ColumnConfig>,
+    derive: &'a BTreeMap<String, String>,
+    isolation: Option<&'a IsolationConfig>,
     learned: Option<&'a Schema>,
     /// Tables only, whose transforms learn on the fold's own rows.
     fold: Option<&'a Fold>,
@@ -135,7 +137,7 @@ fn fingerprint(
 ) -> Result<String> {
     let config = &source.config;
     let text = source.format == Format::Text;
-    let table = matches!(source.format, Format::Csv | Format::Parquet | Format::Jsonl);
+    let table = source.format.is_table();
     let kind = Some(&config.tokenizer).filter(|_| tokenizer.is_none());
     let key = Key {
         preparation: PREPARATION,
@@ -155,6 +157,8 @@ fn fingerprint(
             standardize: table.then_some(config.standardize),
             clean: &config.clean,
             columns: &config.columns,
+            derive: &config.derive,
+            isolation: config.isolation_forest.as_ref(),
             learned,
             fold: config.fold.as_ref().filter(|_| table),
             image_size: config.image_size,
@@ -165,7 +169,7 @@ fn fingerprint(
     Ok(blake3::hash(&json).to_hex().chars().take(32).collect())
 }
 
-fn check(config: &DataConfig) -> Result<()> {
+pub(super) fn check(config: &DataConfig) -> Result<()> {
     let Holdout { validation, test, .. } = config.holdout;
     if !(0.0..1.0).contains(&validation) || !(0.0..1.0).contains(&test) || validation + test >= 1.0 {
         return Err(Error::input(format!(

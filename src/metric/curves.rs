@@ -53,7 +53,7 @@ impl Ranking {
 
 /// AUROC and average precision of scores against a binary truth, `None` where one side is empty (AUROC) or there is no
 /// positive (average precision).
-pub(super) fn areas(scored: impl Iterator<Item = (f32, bool)>) -> (Option<f64>, Option<f64>) {
+pub fn areas(scored: impl Iterator<Item = (f32, bool)>) -> (Option<f64>, Option<f64>) {
     let ranking = Ranking::new(scored);
     areas_of(&ranking, |_| 1)
 }

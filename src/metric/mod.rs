@@ -21,7 +21,7 @@ pub(crate) use bootstrap::splitmix;
 pub use bootstrap::{Estimate, Interval, Paired, Resampling, estimates, paired, percentile_interval, resamples};
 pub use calibration::{BINS, Calibration, ReliabilityBin, Temperature, calibration, fit_temperature};
 pub use classification::{Averages, ClassReport, Classification, ClassificationReport, TopK};
-pub use curves::Ranking;
+pub use curves::{Ranking, areas};
 pub use folds::{PairedTest, corrected_t};
 pub use headline::{Counted, Figures, Headline};
 pub use language::{Language, LanguageReport};

@@ -42,14 +42,21 @@ pub(super) struct Axes<'a> {
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 fn drawn(draw: impl FnOnce(&Area<'_>) -> Result<(), Box<dyn std::error::Error>>) -> Result<String> {
+    drawn_in(SIZE, draw)
+}
+
+fn drawn_in(
+    size: (u32, u32),
+    draw: impl FnOnce(&Area<'_>) -> Result<(), Box<dyn std::error::Error>>,
+) -> Result<String> {
     let mut svg = String::new();
     {
-        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
+        let area = SVGBackend::with_string(&mut svg, size).into_drawing_area();
         let drawn = draw(&area).and_then(|()| area.present().map_err(Into::into));
         drawn.map_err(|e| Error::failed(format!("a picture could not be drawn: {e}")))?;
     }
     // Without a size of its own it takes its place's.
-    Ok(svg.replacen(&format!("width=\"{}\" height=\"{}\" ", SIZE.0, SIZE.1), "", 1))
+    Ok(svg.replacen(&format!("width=\"{}\" height=\"{}\" ", size.0, size.1), "", 1))
 }
 
 /// Lines over a grid; `diagonal` adds the line of chance or of perfect calibration.
@@ -149,6 +156,36 @@ pub(super) fn histogram(values: &[f64], x_name: &str) -> Result<String> {
             Rectangle::new(corners, COLORS[0].mix(0.75).filled())
         };
         chart.draw_series(counts.iter().enumerate().map(bar))?;
+        Ok(())
+    })
+}
+
+/// A small histogram without a grid; `say` words a place on its axis.
+pub(super) fn strip(shares: &[f64], (low, high): (f64, f64), say: &dyn Fn(f64) -> String) -> Result<String> {
+    const STRIP: (u32, u32) = (340, 130);
+    let top = shares.iter().copied().fold(1e-12, f64::max) * 1.05;
+    let width = (high - low) / shares.len().max(1) as f64;
+    drawn_in(STRIP, |area| {
+        let mut chart = ChartBuilder::on(area)
+            .margin_left(16)
+            .margin_right(16)
+            .x_label_area_size(24)
+            .build_cartesian_2d(low..high, 0.0..top)?;
+        chart
+            .configure_mesh()
+            .disable_mesh()
+            .axis_style(GRID)
+            .x_labels(4)
+            .x_label_formatter(&|v| say(*v))
+            .label_style((FONT, 13, &MUTED))
+            .draw()?;
+        let bar = |(i, &share): (usize, &f64)| {
+            let left = low + i as f64 * width;
+            // What is there at all is seen.
+            let height = if share > 0.0 { share.max(0.012 * top) } else { 0.0 };
+            Rectangle::new([(left + 0.06 * width, 0.0), (left + 0.94 * width, height)], COLORS[0].mix(0.75).filled())
+        };
+        chart.draw_series(shares.iter().enumerate().map(bar))?;
         Ok(())
     })
 }

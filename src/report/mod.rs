@@ -1,13 +1,15 @@
-//! The page of a run: one HTML file that needs nothing else.
+//! Pages of a run and of a table: one HTML file each that needs nothing else.
 
 mod charts;
-mod view;
+mod profile;
+mod run;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use askama::Template;
 
 use crate::{
+    data::profile::Profile,
     error::{Error, Result},
     judge::Found,
     track::{self, atomic},
@@ -24,9 +26,21 @@ pub const FILE: &str = "report.html";
 pub fn write(trained: &Trained, found: &Found) -> Result<PathBuf> {
     let journal = trained.dir.journal();
     let events = if journal.is_file() { track::read(&journal)? } else { Vec::new() };
-    let page = view::Page::new(trained, found, &events)?;
-    let html = page.render().map_err(|e| Error::failed(format!("the page could not be written: {e}")))?;
+    let page = run::Page::new(trained, found, &events)?;
     let path = trained.dir.path().join(FILE);
-    atomic::write(&path, html.as_bytes())?;
+    rendered(&page, &path)?;
     Ok(path)
+}
+
+/// Writes a table's profile to `path`.
+///
+/// # Errors
+/// A place that cannot be written to.
+pub fn write_profile(profile: &Profile, path: &Path) -> Result<()> {
+    rendered(&profile::Page::new(profile)?, path)
+}
+
+fn rendered(page: &impl Template, path: &Path) -> Result<()> {
+    let html = page.render().map_err(|e| Error::failed(format!("the page could not be written: {e}")))?;
+    atomic::write(path, html.as_bytes())
 }

@@ -3,6 +3,7 @@
 //! Legend: b rows, t positions, n = rows (or rows * positions for tokens), v outputs.
 
 mod meter;
+mod weights;
 
 use burn::{
     prelude::*,
@@ -11,6 +12,7 @@ use burn::{
 
 pub(crate) use meter::host;
 pub use meter::{Meter, Report};
+pub use weights::ClassWeights;
 
 use crate::{
     data::{HostBatch, HostInput, HostTarget, InputSchema, Schema, TargetSchema, TaskKind},
@@ -24,6 +26,8 @@ pub struct Task {
     kind: TaskKind,
     schema: Schema,
     smoothing: f64,
+    /// What a row of each class counts in the training loss; empty: 1.
+    weights: Vec<f32>,
 }
 
 /// The targets of a batch on the device.
@@ -56,7 +60,7 @@ impl Task {
                 "set `data.task` to language-model for text, classification for classes, regression for values",
             ));
         }
-        Ok(Self { kind, schema: schema.clone(), smoothing })
+        Ok(Self { kind, schema: schema.clone(), smoothing, weights: Vec::new() })
     }
 
     /// What is learned.
@@ -110,6 +114,7 @@ impl Task {
     /// error averaged over the targets of a row. The result is `[1]` in f32.
     pub fn loss(&self, outputs: Outputs, targets: Targets, scale: f64) -> Tensor<1> {
         match targets {
+            Targets::Classes(ids) if !self.weights.is_empty() => self.weighted_loss(outputs.logits(), ids, scale),
             Targets::Classes(ids) => summed_loss(outputs, ids, self.smoothing, scale),
             Targets::Values(values) => {
                 let width = values.dims()[1] as f64;

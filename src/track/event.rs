@@ -26,6 +26,9 @@ pub enum Event {
         plan_hash: String,
         /// The prepared data's fingerprint.
         dataset: String,
+        /// What a row of each class counts in the training loss, where not 1.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        class_weights: BTreeMap<String, f64>,
     },
     /// The first step of a process, in which kernels are compiled and tuned.
     Compiled {

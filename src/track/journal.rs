@@ -222,6 +222,7 @@ mod tests {
                 params: 2,
                 plan_hash: "a".into(),
                 dataset: "b".into(),
+                class_weights: BTreeMap::from([("a".into(), 2.0)]),
             },
             Event::Compiled { seconds: 2.0 },
             step(1, 0.1),

@@ -41,6 +41,7 @@ impl Record {
             params,
             plan_hash: run.plan.hash()?,
             dataset: run.dataset.fingerprint().into(),
+            class_weights: run.task.class_weights(),
         })
     }
 
@@ -126,7 +127,7 @@ impl Run {
         let step = self.state.step;
         StepReport {
             step,
-            epoch: self.state.position as f64 / self.setup.dataset.len(Split::Train).max(1) as f64,
+            epoch: self.state.position as f64 / self.setup.training.len(Split::Train).max(1) as f64,
             lr: optim.lr * optim.schedule.factor(optim.lr, step, self.steps),
             ..StepReport::default()
         }

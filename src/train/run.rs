@@ -64,7 +64,7 @@ impl Run {
         let lock = RunLock::acquire(dir.path())?;
         let from = checkpoint::latest_good(dir.path(), &mut |why| progress.note(&format!("passed over: {why}")))?;
         let snapshot = from.as_deref().map(checkpoint::load).transpose()?;
-        let steps = setup.plan.steps_for(setup.dataset.len(Split::Train))?;
+        let steps = setup.plan.steps_for(setup.training.len(Split::Train))?;
         let state = match &snapshot {
             Some(snapshot) => same_data(&snapshot.state, &setup)?.clone(),
             None => State {
@@ -309,8 +309,8 @@ fn average(optim: &OptimConfig) -> Option<Ema> {
 }
 
 fn loader(setup: &Setup, position: u64) -> Loader {
-    let sampler = Sampler::new(setup.plan.run.seed, setup.dataset.len(Split::Train));
-    Loader::start(setup.dataset.clone(), sampler, position, setup.plan.train.batch, setup.plan.data.workers)
+    let sampler = Sampler::new(setup.plan.run.seed, setup.training.len(Split::Train));
+    Loader::start(setup.training.clone(), sampler, position, setup.plan.train.batch, setup.plan.data.workers)
 }
 
 fn same_data<'a>(state: &'a State, setup: &Setup) -> Result<&'a State> {

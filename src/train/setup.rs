@@ -29,6 +29,8 @@ pub struct Setup {
     pub compute: Compute,
     /// The prepared data.
     pub dataset: Dataset,
+    /// The same with the training rows that an epoch draws: `train.resample`.
+    pub training: Dataset,
     /// The task.
     pub task: Task,
 }
@@ -36,25 +38,34 @@ pub struct Setup {
 impl Setup {
     /// Opens the device and prepares the data, telling `progress` what takes long.
     pub fn new(plan: Plan, progress: &dyn Fn(&str)) -> Result<Self> {
-        Self::with(plan, |plan| data::prepare(&plan.data, &plan.base, plan.run.seed, progress))
+        Self::with(plan, |plan| data::prepare(&plan.data, &plan.base, plan.run.seed, progress), progress)
     }
 
     /// The same for a run that has `learned` its data's schema, which stays as it is.
     pub fn of_run(plan: Plan, learned: &Schema, progress: &dyn Fn(&str)) -> Result<Self> {
-        Self::with(plan, |plan| data::prepare_as(&plan.data, &plan.base, plan.run.seed, learned, progress))
+        let prepare = |plan: &Plan| data::prepare_as(&plan.data, &plan.base, plan.run.seed, learned, progress);
+        Self::with(plan, prepare, progress)
     }
 
-    fn with(plan: Plan, prepare: impl FnOnce(&Plan) -> Result<Dataset>) -> Result<Self> {
+    fn with(plan: Plan, prepare: impl FnOnce(&Plan) -> Result<Dataset>, progress: &dyn Fn(&str)) -> Result<Self> {
         let opened = DeviceSpec::parse(&plan.train.device)?.open()?;
         let compute = compute(plan.train.precision, &opened)?;
         let dataset = prepare(&plan)?;
-        let task = Task::new(plan.data.task, dataset.schema(), plan.train.label_smoothing)?;
+        let training = match plan.train.resample {
+            Some(how) => dataset.resampled(how, plan.run.seed)?,
+            None => dataset.clone(),
+        };
+        let mut task = Task::new(plan.data.task, dataset.schema(), plan.train.label_smoothing)?;
+        if let Some(weights) = &plan.train.class_weights {
+            task = task.weighted(weights, &training.class_counts()?)?;
+        }
+        task.about_classes(&training, plan.train.resample.is_some())?.iter().for_each(|line| progress(line));
         let device = opened.device.clone();
         let mut autodiff = device.clone().autodiff();
         if plan.train.gradient_checkpointing {
             autodiff = autodiff.gradient_checkpointing();
         }
-        Ok(Self { plan, opened, device, autodiff, compute, dataset, task })
+        Ok(Self { plan, opened, device, autodiff, compute, dataset, training, task })
     }
 
     /// A model with the initial weights that the seed gives, on the device that records a graph.

@@ -3,13 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Category, Cell, CleanConfig, ColumnType, Date, Encode, Fault, Number, OnOutlier, OnUnseen, Policies, Policy, Used,
+    Bag, Category, Cell, CleanConfig, ColumnType, Date, Encode, Fault, Number, OnOutlier, OnUnseen, Policies, Policy,
+    TextKind, Used,
     category::CategoryProfile,
     date::DateProfile,
     hash,
     number::{self, NumberProfile},
     sample::Moments,
     target::TargetSums,
+    words::TextProfile,
 };
 use crate::error::Result;
 
@@ -44,6 +46,8 @@ pub enum Transform {
     Category(Category),
     /// Dates.
     Date(Date),
+    /// Text, as a bag of the terms of a vocabulary.
+    Bag(Bag),
     /// A bag of words, hashed.
     Words {
         /// Features a row.
@@ -62,7 +66,7 @@ enum State {
     Number(Box<NumberProfile>),
     Category(CategoryProfile),
     Date(Box<DateProfile>),
-    Words { missing: u64 },
+    Text(Box<TextProfile>),
 }
 
 /// What a second look at the training split learns, once fills and fences are known.
@@ -79,7 +83,7 @@ impl Profile {
             }
             ColumnType::Categorical => State::Category(CategoryProfile::new()),
             ColumnType::Date => State::Date(Box::new(DateProfile::new(columns))),
-            ColumnType::Text => State::Words { missing: 0 },
+            ColumnType::Text => State::Text(Box::new(TextProfile::new())),
             ColumnType::Identifier | ColumnType::Constant | ColumnType::Drop => State::Nothing,
         };
         Self { kind, state }
@@ -105,7 +109,13 @@ impl Profile {
                 Ok(time) if !none => profile.add(time),
                 _ => count(&mut profile.missing, true),
             },
-            State::Words { missing } => count(missing, false),
+            State::Text(profile) => match cell.name() {
+                Ok(text) if !none => profile.add(Some(&text), &settings.text()),
+                _ => {
+                    profile.add(None, &settings.text());
+                    count(&mut profile.missing, false);
+                }
+            },
         }
     }
 
@@ -118,7 +128,12 @@ impl Profile {
                 (profile.missing, Transform::Category(Category::fit(profile, name, settings, targets)?))
             }
             State::Date(profile) => (profile.missing, Transform::Date(Date::fit(profile, settings))),
-            State::Words { missing } => (*missing, Transform::Words { buckets: settings.buckets() }),
+            State::Text(profile) => match settings.text() {
+                text if text.kind == TextKind::Hash => {
+                    (profile.missing, Transform::Words { buckets: settings.buckets() })
+                }
+                text => (profile.missing, Transform::Bag(Bag::fit(profile, &text))),
+            },
         };
         let policies = Policies {
             on_missing: settings.on_missing.unwrap_or(Policy::Impute),
@@ -149,6 +164,7 @@ impl Column {
             Transform::Number(number) => number.outputs(&self.name),
             Transform::Category(category) => category.outputs(&self.name),
             Transform::Date(date) => date.outputs(&self.name),
+            Transform::Bag(bag) => bag.outputs(&self.name),
             Transform::Words { buckets } => (0..*buckets).map(|i| format!("{}:{i}", self.name)).collect(),
         }
     }
@@ -161,6 +177,19 @@ impl Column {
             }
             _ => None,
         }
+    }
+
+    /// Nearest rows that fill a missing value; 0: none.
+    pub(super) fn neighbours(&self) -> usize {
+        match &self.transform {
+            Transform::Number(number) => number.neighbours,
+            _ => 0,
+        }
+    }
+
+    /// The cell's number; NaN where it is missing or of another type, which is told of when the rows are written.
+    pub(in crate::data) fn number(&self, cell: &Cell<'_>) -> f64 {
+        if cell.is_missing(&self.markers) { f64::NAN } else { number::value(self.kind, cell).unwrap_or(f64::NAN) }
     }
 
     pub(in crate::data) fn drops_rows(&self) -> bool {
@@ -177,12 +206,19 @@ impl Column {
     }
 
     /// Adds a training row to the second look; `targets` as in a target encoding.
-    pub(in crate::data) fn observe(&self, cell: &Cell<'_>, fold: usize, targets: &[f64], second: &mut Second) {
+    pub(in crate::data) fn observe(
+        &self,
+        cell: &Cell<'_>,
+        fill: Option<f64>,
+        fold: usize,
+        targets: &[f64],
+        second: &mut Second,
+    ) {
         let mut used = Used::default();
         match (&self.transform, second) {
             (Transform::Number(number), Second::Moments(moments)) => {
                 if let Ok(value) = self.value(cell, &mut used, |cell| number::value(self.kind, cell)) {
-                    number.observe(value, moments);
+                    number.observe(value, fill, moments);
                 }
             }
             (Transform::Category(category), Second::Targets(sums)) => {
@@ -203,7 +239,8 @@ impl Column {
         }
     }
 
-    /// Appends the features of a value; whether it is an outlier. `fold` is that of a training row.
+    /// Appends the features of a value; whether it is an outlier. `fold` is that of a training row, `fill` what
+    /// neighbours say of a missing number.
     ///
     /// # Errors
     /// A value that a policy refuses.
@@ -211,6 +248,7 @@ impl Column {
         &self,
         cell: &Cell<'_>,
         fold: Option<usize>,
+        fill: Option<f64>,
         used: &mut Used,
         out: &mut Vec<f32>,
     ) -> Result<bool, Fault> {
@@ -218,7 +256,7 @@ impl Column {
             Transform::Drop => {}
             Transform::Number(number) => {
                 let value = self.value(cell, used, |cell| number::value(self.kind, cell))?;
-                let outside = number.write(value, out)?;
+                let outside = number.write(value, fill, out)?;
                 used.outliers += u64::from(outside);
                 return Ok(outside);
             }
@@ -229,6 +267,10 @@ impl Column {
             Transform::Date(date) => {
                 let time = self.value(cell, used, |cell| cell.time(date.format.as_deref()))?;
                 date.write(time, out);
+            }
+            Transform::Bag(bag) => {
+                let text = self.value(cell, used, |cell| cell.name())?.unwrap_or_default();
+                bag.write(&text, out);
             }
             Transform::Words { buckets } => {
                 let text = self.value(cell, used, |cell| cell.name())?.unwrap_or_default();
@@ -299,6 +341,7 @@ impl Column {
             Transform::Number(number) => number.describe(values),
             Transform::Category(category) => category.describe(values),
             Transform::Date(date) => date.describe(values),
+            Transform::Bag(_) => format!("{} terms", values.iter().filter(|v| **v != 0.0).count()),
             Transform::Words { .. } => format!("{} words", values.iter().map(|v| v.abs()).sum::<f32>()),
         };
         Some(format!("{} = {value}", self.name))

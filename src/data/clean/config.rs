@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DateParts, Encode, Impute, OnOutlier, OnUnseen, Outliers, Policy, Scaling, category, hash, target};
+use super::{
+    DateParts, Encode, Impute, OnOutlier, OnUnseen, Outliers, Policy, Scaling, TextConfig, TextKind, category, hash,
+    target,
+};
 use crate::error::{Error, Result};
 
 /// What a column holds.
@@ -20,7 +23,7 @@ pub enum ColumnType {
     Categorical,
     /// A date or a time.
     Date,
-    /// Words: a bag of them, hashed.
+    /// Words: a bag of them.
     Text,
     /// Another value in every row, which nothing can be learned from: left out.
     Identifier,
@@ -103,6 +106,9 @@ pub struct CleanConfig {
     /// Dates: the format in strftime's letters, as in `%d.%m.%Y`; ISO 8601 by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<String>,
+    /// Text: its vocabulary and weights; TF-IDF of at most 2,000 words by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextConfig>,
     /// A value is missing: `impute` it (default), or `refuse` the data with the rows named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_missing: Option<Policy>,
@@ -142,6 +148,7 @@ impl CleanConfig {
             order: self.order.or(base.order),
             dates: self.dates.or(base.dates),
             format: self.format.or(base.format),
+            text: self.text.or(base.text),
             on_missing: self.on_missing.or(base.on_missing),
             on_unseen: self.on_unseen.or(base.on_unseen),
             on_bad: self.on_bad.or(base.on_bad),
@@ -158,6 +165,13 @@ impl CleanConfig {
         self.buckets.unwrap_or(hash::BUCKETS)
     }
 
+    /// How text becomes features; `buckets` alone asks for a hash.
+    pub(super) fn text(&self) -> TextConfig {
+        let hashed = self.text.is_none() && self.buckets.is_some();
+        let kind = if hashed { TextKind::Hash } else { TextKind::TfIdf };
+        self.text.clone().unwrap_or(TextConfig { kind, ..TextConfig::default() })
+    }
+
     pub(super) fn smooth(&self) -> f64 {
         self.smooth.unwrap_or(target::SMOOTH)
     }
@@ -169,7 +183,7 @@ impl CleanConfig {
     /// Refuses what a column of this type has no use for; only what was said of the column itself.
     fn check(&self, name: &str, kind: ColumnType) -> Result<()> {
         use ColumnType::{Boolean, Categorical, Date, Numeric, Text};
-        let keys: [(&str, bool, &[ColumnType]); 12] = [
+        let keys: [(&str, bool, &[ColumnType]); 13] = [
             ("indicator", self.indicator.is_some(), &[Numeric, Boolean, Date]),
             ("outliers", self.outliers.is_some(), &[Numeric]),
             ("on_outlier", self.on_outlier.is_some(), &[Numeric]),
@@ -181,6 +195,7 @@ impl CleanConfig {
             ("order", self.order.is_some(), &[Categorical]),
             ("dates", self.dates.is_some(), &[Date]),
             ("format", self.format.is_some(), &[Date]),
+            ("text", self.text.is_some(), &[Text]),
             ("on_unseen", self.on_unseen.is_some(), &[Categorical]),
         ];
         if let Some((key, ..)) = keys.iter().find(|(_, set, kinds)| *set && !kinds.contains(&kind)) {

@@ -17,6 +17,8 @@ pub enum Impute {
     Mode,
     /// Missing is a category of its own.
     Category,
+    /// The mean of so many nearest training rows that have the value, by all numeric columns (numbers).
+    Knn(usize),
     /// This value.
     Constant(Constant),
 }
@@ -36,6 +38,7 @@ impl Impute {
     pub(super) fn fits(&self, kind: ColumnType) -> bool {
         match (self, kind) {
             (Self::Mean | Self::Median, ColumnType::Numeric | ColumnType::Date) => true,
+            (Self::Knn(_), ColumnType::Numeric) => true,
             (Self::Mode, ColumnType::Numeric | ColumnType::Boolean | ColumnType::Categorical) => true,
             (Self::Category, ColumnType::Categorical) => true,
             (Self::Constant(Constant::Number(_)), ColumnType::Numeric | ColumnType::Categorical) => true,
@@ -53,7 +56,7 @@ impl Impute {
     /// What a column of this type can be filled with.
     pub(super) fn words(kind: ColumnType) -> &'static str {
         match kind {
-            ColumnType::Numeric => "`mean`, `median`, `mode`, `{ constant = 0.0 }`",
+            ColumnType::Numeric => "`mean`, `median`, `mode`, `{ knn = 5 }`, `{ constant = 0.0 }`",
             ColumnType::Date => "`mean`, `median`",
             ColumnType::Boolean => "`mode`, `{ constant = \"false\" }`",
             _ => "`category`, `mode`, `{ constant = \"...\" }`",

@@ -59,7 +59,7 @@ impl NumberProfile {
         match (impute, &self.counts) {
             (Some(Impute::Constant(Constant::Number(value))), _) => *value,
             (Some(Impute::Constant(Constant::Text(text))), _) => f64::from(u8::from(boolean(text) == Some(true))),
-            (Some(Impute::Mean), _) => self.observed.mean(),
+            (Some(Impute::Mean | Impute::Knn(_)), _) => self.observed.mean(),
             (Some(Impute::Mode) | None, Some(counts)) => {
                 let mut counts: Vec<(f64, u64)> = counts.iter().map(|(v, n)| (f64::from_bits(*v), *n)).collect();
                 counts.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
@@ -82,6 +82,9 @@ fn scaling(kind: ColumnType, settings: &CleanConfig) -> Scaling {
 pub struct Number {
     /// What takes the place of a missing value.
     pub fill: f64,
+    /// So many nearest rows fill a missing value instead, where there are any; 0: none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub neighbours: usize,
     /// A further feature tells where the value was missing.
     pub indicator: bool,
     /// Bounds of outliers.
@@ -100,7 +103,9 @@ impl Number {
         let then = settings.on_outlier.unwrap_or(OnOutlier::Clip);
         let fence = outliers.fence(&profile.observed, &profile.sample.sorted(0.0, 0), then);
         let through = |value: f64| fence.map_or(value, |fence| fence.apply(value));
-        let mut sorted = profile.sample.sorted(fill, profile.missing);
+        // What neighbours fill differs from row to row: the scale's quantiles then come from the values that are there.
+        let fills = if matches!(settings.impute, Some(Impute::Knn(_))) { 0 } else { profile.missing };
+        let mut sorted = profile.sample.sorted(fill, fills);
         sorted.iter_mut().for_each(|value| *value = through(*value));
         let mut moments = profile.inner;
         let filled = profile.scaling.inner(fill);
@@ -111,18 +116,22 @@ impl Number {
         let ends = if profile.missing > 0 { (low.min(fill), high.max(fill)) } else { (low, high) };
         let scaler = profile.scaling.fit(&moments, &sorted, (through(ends.0), through(ends.1)));
         let indicator = settings.indicator.unwrap_or(profile.missing > 0);
-        Self { fill, indicator, fence, scaling: profile.scaling, scaler }
+        let neighbours = match settings.impute {
+            Some(Impute::Knn(k)) if kind == ColumnType::Numeric => k,
+            _ => 0,
+        };
+        Self { fill, neighbours, indicator, fence, scaling: profile.scaling, scaler }
     }
 
     /// Whether its moments must be taken again, of what the fence lets through.
     pub(super) fn refines(&self, rows_are_dropped: bool) -> bool {
         let clipped = self.fence.is_some_and(|fence| fence.then == OnOutlier::Clip);
-        self.scaling.needs_moments() && (clipped || rows_are_dropped)
+        self.scaling.needs_moments() && (clipped || rows_are_dropped || self.neighbours > 0)
     }
 
     /// Adds what reaches the scale.
-    pub(super) fn observe(&self, value: Option<f64>, moments: &mut Moments) {
-        let value = value.unwrap_or(self.fill);
+    pub(super) fn observe(&self, value: Option<f64>, fill: Option<f64>, moments: &mut Moments) {
+        let value = value.or(fill).unwrap_or(self.fill);
         let inner = self.scaling.inner(self.fence.map_or(value, |fence| fence.apply(value)));
         if inner.is_finite() {
             moments.add(inner);
@@ -140,12 +149,12 @@ impl Number {
         [name.to_owned()].into_iter().chain(further).collect()
     }
 
-    /// Appends the outputs; whether the value is an outlier.
+    /// Appends the outputs; whether the value is an outlier. `fill` is what neighbours say of a missing one.
     ///
     /// # Errors
     /// A value without a logarithm under [`Scaler::Log1p`].
-    pub(super) fn write(&self, value: Option<f64>, out: &mut Vec<f32>) -> Result<bool, Fault> {
-        let x = value.unwrap_or(self.fill);
+    pub(super) fn write(&self, value: Option<f64>, fill: Option<f64>, out: &mut Vec<f32>) -> Result<bool, Fault> {
+        let x = value.or(fill).unwrap_or(self.fill);
         let outside = value.is_some() && self.fence.is_some_and(|fence| fence.is_outside(x));
         let fenced = self.fence.map_or(x, |fence| fence.apply(x));
         let scaled =
@@ -163,7 +172,7 @@ impl Number {
     /// What it becomes, in words.
     pub(super) fn becomes(&self) -> String {
         let scale = serde_json::to_string(&self.scaling).unwrap_or_default();
-        let mut text = format!("scale {}, missing as {}", scale.trim_matches('"'), self.fill as f32);
+        let mut text = format!("scale {}, missing as {}", scale.trim_matches('"'), self.filled_by());
         if let Some(Fence { low, high, then }) = self.fence {
             let then = match then {
                 OnOutlier::Clip => "clipped to",
@@ -173,6 +182,14 @@ impl Number {
             text.push_str(&format!(", {then} {}..{}", low as f32, high as f32));
         }
         text
+    }
+
+    /// What fills a missing value, in words.
+    pub(super) fn filled_by(&self) -> String {
+        match self.neighbours {
+            0 => format!("{}", self.fill as f32),
+            k => format!("the mean of {k} neighbours"),
+        }
     }
 
     /// The value for a person.
@@ -186,8 +203,12 @@ impl Number {
     }
 }
 
+fn is_zero(k: &usize) -> bool {
+    *k == 0
+}
+
 /// The number in a cell of this type.
-pub(super) fn value(kind: ColumnType, cell: &Cell<'_>) -> Result<f64, Fault> {
+pub(in crate::data) fn value(kind: ColumnType, cell: &Cell<'_>) -> Result<f64, Fault> {
     match kind {
         ColumnType::Boolean => cell.boolean().map(|value| f64::from(u8::from(value))),
         _ => cell.number(),

@@ -77,6 +77,15 @@ impl Moments {
         self.count = all;
     }
 
+    pub(in crate::data) fn count(&self) -> f64 {
+        self.count
+    }
+
+    /// The sum of squared deviations.
+    pub(in crate::data) fn squares(&self) -> f64 {
+        self.m2
+    }
+
     pub(in crate::data) fn mean(&self) -> f64 {
         self.mean
     }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Cell, Column, ColumnType, Encode, Fault, Transform, Used, hash::MOST_BUCKETS};
+use super::super::derive::{Derived, Formula};
+use super::{Cell, Column, ColumnType, Encode, Fault, Joint, Transform, Used, hash::MOST_BUCKETS};
 
 /// A table's columns and what each becomes: learned on the training split, stored in the prepared data and in the run,
 /// and applied as it is by `kiln predict` and `kiln eval`.
@@ -12,6 +13,12 @@ use super::{Cell, Column, ColumnType, Encode, Fault, Transform, Used, hash::MOST
 pub struct TableSchema {
     /// The source's feature columns, in order.
     pub columns: Vec<Column>,
+    /// Those of them that are computed from other columns of the source, and what that builds on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub derived: Vec<Derived>,
+    /// What was learned of several columns together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joint: Option<Joint>,
 }
 
 /// A feature that is a code for a model to embed.
@@ -26,16 +33,20 @@ pub struct Codes {
 impl TableSchema {
     /// The names of all features, in order.
     pub fn outputs(&self) -> Vec<String> {
-        self.columns.iter().flat_map(Column::outputs).collect()
+        let joint = self.joint.as_ref().map(Joint::outputs).unwrap_or_default();
+        self.columns.iter().flat_map(Column::outputs).chain(joint).collect()
     }
 
     /// Whether the sizes in it fit each other; a file may have been damaged.
     pub(in crate::data) fn is_sound(&self) -> bool {
-        self.columns.iter().all(|column| match &column.transform {
-            Transform::Category(category) => category.is_sound(),
-            Transform::Words { buckets } => *buckets <= MOST_BUCKETS,
-            Transform::Drop | Transform::Number(_) | Transform::Date(_) => true,
-        })
+        let joint = self.joint.as_ref().is_none_or(|joint| joint.is_sound(&self.columns));
+        joint
+            && self.columns.iter().all(|column| match &column.transform {
+                Transform::Category(category) => category.is_sound(),
+                Transform::Bag(bag) => bag.is_sound(),
+                Transform::Words { buckets } => *buckets <= MOST_BUCKETS,
+                Transform::Drop | Transform::Number(_) | Transform::Date(_) => true,
+            })
     }
 
     /// The features that are codes to embed.
@@ -86,7 +97,18 @@ impl TableSchema {
 
     /// The columns that a file to predict for must have.
     pub fn needed(&self) -> Vec<String> {
-        self.columns.iter().filter(|column| !column.is_dropped()).map(|column| column.name.clone()).collect()
+        let kept = self.columns.iter().filter(|column| !column.is_dropped());
+        let mut needed: Vec<String> = kept.flat_map(|column| self.made_of(&column.name)).collect();
+        let mut seen = std::collections::HashSet::new();
+        needed.retain(|name| seen.insert(name.clone()));
+        needed
+    }
+
+    /// The source's columns that a column is made of: itself, or what its expression reads.
+    fn made_of(&self, name: &str) -> Vec<String> {
+        let derived = self.derived.iter().find(|derived| derived.name == name);
+        let formula = derived.and_then(|derived| Formula::new(derived, &self.derived).ok());
+        formula.map_or_else(|| vec![name.to_owned()], |formula| formula.inputs)
     }
 
     /// Appends a row's features to `out`, `cells` in the order of the columns; whether the row is to be left out of
@@ -100,13 +122,23 @@ impl TableSchema {
         faults: &mut dyn FnMut(&Column, Fault),
     ) -> bool {
         let mut dropped = false;
-        for ((column, cell), used) in self.columns.iter().zip(cells).zip(used) {
-            match column.write(cell, fold, used, out) {
+        let filled = self.joint.as_ref().map(|joint| joint.filled(&self.columns, cells));
+        for (at, ((column, cell), used)) in self.columns.iter().zip(cells).zip(used).enumerate() {
+            let fill = filled.as_ref().and_then(|filled| filled.fill(at));
+            match column.write(cell, fold, fill, used, out) {
                 Ok(outside) => dropped |= outside && column.drops_rows(),
                 Err(fault) => faults(column, fault),
             }
         }
+        if let (Some(joint), Some(filled)) = (&self.joint, &filled) {
+            dropped |= joint.write(filled, out);
+        }
         dropped
+    }
+
+    /// Whether training rows are left out.
+    pub(in crate::data) fn drops_rows(&self) -> bool {
+        self.columns.iter().any(Column::drops_rows) || self.joint.as_ref().is_some_and(Joint::drops_rows)
     }
 
     /// As it is stored: without what only the training rows need.
@@ -158,6 +190,7 @@ impl TableSchema {
                     .push(format!("left out as {}: {shown}{more} (`data.columns` can name another type)", kind.name()));
             }
         }
+        lines.extend(self.joint.as_ref().and_then(Joint::summary));
         lines
     }
 
@@ -177,16 +210,17 @@ impl Column {
             Transform::Date(date) => {
                 format!("time that went by, {}", self.outputs().len() - 1 - usize::from(date.indicator)) + " parts"
             }
+            Transform::Bag(bag) => bag.becomes(),
             Transform::Words { buckets } => format!("words hashed to {buckets} features"),
         }
     }
 
     fn told(&self, used: &Used) -> Option<String> {
         let fill = match &self.transform {
-            Transform::Number(number) => format!("{}", number.fill as f32),
+            Transform::Number(number) => number.filled_by(),
             Transform::Category(category) => category.fill.clone(),
             Transform::Date(date) => super::super::cell::date(date.fill),
-            Transform::Words { .. } | Transform::Drop => "no words".into(),
+            Transform::Bag(_) | Transform::Words { .. } | Transform::Drop => "no words".into(),
         };
         let parts = [
             (used.missing, format!("missing, taken as {fill}")),

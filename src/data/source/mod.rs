@@ -40,7 +40,7 @@ impl Resolved {
     /// The files' names where they say something: classes of pictures, parts of IDX.
     pub fn names(&self) -> Vec<String> {
         match self.format {
-            Format::Idx | Format::Images => {
+            Format::Idx | Format::Images | Format::Documents => {
                 let name = |f: &PathBuf| f.strip_prefix(&self.folder).unwrap_or(f).to_string_lossy().into_owned();
                 self.files.iter().map(name).collect()
             }
@@ -55,7 +55,9 @@ impl Resolved {
             Format::Text => Err(Error::failed("text is not read as records")),
             Format::Idx => idx::read(&self.folder, limit, sink),
             Format::Images => images::read(&self.folder, &self.config, limit, sink),
-            Format::Csv | Format::Parquet | Format::Jsonl => table::read(&self.files, &self.config, request, sink),
+            Format::Csv | Format::Parquet | Format::Jsonl | Format::Documents => {
+                table::read(&self.files, &self.config, request, sink)
+            }
         }
     }
 }
@@ -171,7 +173,7 @@ fn infer(task: TaskKind, files: &[PathBuf], folder: &Path) -> Result<Format> {
     files.iter().find_map(of).ok_or_else(|| {
         let place = files.first().filter(|_| files.len() == 1).map_or(folder, |f| f.as_path());
         Error::input(format!("the layout of {} cannot be told from its name", place.display()))
-            .next("set `data.format` to \"idx\", \"images\", \"csv\", \"parquet\" or \"jsonl\"")
+            .next("set `data.format` to \"idx\", \"images\", \"csv\", \"parquet\", \"jsonl\" or \"documents\"")
     })
 }
 

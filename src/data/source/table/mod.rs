@@ -1,18 +1,23 @@
 //! Tables: CSV, Parquet and JSON lines, streamed row by row, their columns cleaned on the way.
 
 mod csv;
+mod documents;
+mod joint;
 mod jsonl;
 mod parquet;
 mod plan;
 mod predict;
 mod prepare;
+mod profile;
 mod stream;
+mod wanted;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
 pub use predict::{Rows, read_rows};
 pub(in crate::data) use prepare::{Request, read};
+pub(in crate::data) use profile::profile;
 
 use crate::data::cell::{Cell, Fault};
 use crate::data::{DataConfig, Format};
@@ -60,6 +65,7 @@ fn columns(file: &Path, layout: &Layout) -> Result<Vec<String>> {
     match format(file, layout)? {
         Format::Parquet => parquet::columns(file),
         Format::Jsonl => jsonl::columns(file),
+        Format::Documents => Ok(documents::columns()),
         _ => csv::columns(file, layout),
     }
 }
@@ -70,13 +76,14 @@ fn each_row(file: &Path, layout: &Layout, names: &[String], each: &mut Each<'_>)
     match format(file, layout)? {
         Format::Parquet => parquet::rows(file, &indices, each),
         Format::Jsonl => jsonl::rows(file, names, each),
+        Format::Documents => documents::rows(file, &indices, each),
         _ => csv::rows(file, layout, &indices, each),
     }
 }
 
 /// The given format, or the one that the file's ending tells.
 fn format(file: &Path, layout: &Layout) -> Result<Format> {
-    if let Some(format @ (Format::Csv | Format::Parquet | Format::Jsonl)) = layout.format {
+    if let Some(format) = layout.format.filter(|format| format.is_table()) {
         return Ok(format);
     }
     let name = file.file_name().unwrap_or_default().to_string_lossy().to_lowercase();

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use super::{Layout, columns};
+use super::{Layout, columns, wanted};
 use crate::data::fetch::nearest;
-use crate::data::{DataConfig, HoldoutBy};
+use crate::data::{ColumnConfig, DataConfig, Derived, HoldoutBy};
 use crate::error::{Error, Result};
 
 /// The columns' names by their use.
@@ -16,6 +16,8 @@ pub(super) struct Plan {
     /// The column that rows are split by, where it is not one of those.
     split: Option<String>,
     by: Option<String>,
+    /// Columns that are computed.
+    pub(super) derived: Vec<Derived>,
 }
 
 impl Plan {
@@ -36,15 +38,23 @@ impl Plan {
             let is_feature = |name: &&String| !targets.contains(name) && group != Some(*name);
             features = columns.iter().filter(is_feature).cloned().collect();
         }
+        let derived = derived(config);
+        wanted::check(file, &columns, &derived)?;
+        let names = derived.iter().map(|column| &column.name);
+        let new: Vec<String> =
+            names.filter(|name| !targets.contains(name) && !features.contains(name)).cloned().collect();
+        features.extend(new);
         let by = match config.holdout.by {
             HoldoutBy::Row => None,
             HoldoutBy::Class => targets.first().cloned(),
             HoldoutBy::Group | HoldoutBy::Time => config.holdout.column.clone(),
         };
         let split = by.clone().filter(|name| !features.contains(name) && !targets.contains(name));
-        let plan = Self { features, targets, split, by };
+        let plan = Self { features, targets, split, by, derived };
         plan.check_columns(file, config)?;
-        resolve(file, &columns, &plan.names())?;
+        let computed = |name: &String| plan.derived.iter().any(|column| column.name == *name);
+        let read: Vec<String> = plan.names().into_iter().filter(|name| !computed(name)).collect();
+        resolve(file, &columns, &read)?;
         plan.check(file)?;
         Ok(plan)
     }
@@ -91,6 +101,20 @@ impl Plan {
             None => Ok(()),
         }
     }
+}
+
+/// The columns that the config derives, with what means a missing value in those that they are made of.
+fn derived(config: &DataConfig) -> Vec<Derived> {
+    let own = config.columns.values().filter_map(|column| match column {
+        ColumnConfig::Table(own) => Some(own.markers()),
+        ColumnConfig::Type(_) => None,
+    });
+    let mut markers: Vec<String> = own.chain([config.clean.markers()]).flatten().cloned().collect();
+    markers.sort();
+    markers.dedup();
+    let column =
+        |(name, says): (&String, &String)| Derived { name: name.clone(), says: says.clone(), markers: markers.clone() };
+    config.derive.iter().map(column).collect()
 }
 
 /// The places of the names among the file's columns.

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use super::{Cell, Layout, columns, each_row};
-use crate::data::clean::{Report, Used};
+use super::wanted::{self, Wanted};
+use super::{Layout, columns, each_row};
+use crate::data::clean::{Column, Report, Used};
 use crate::data::{InputSchema, Schema};
 use crate::error::{Error, Result};
 
@@ -37,26 +38,20 @@ pub fn read_rows(
         return Err(Error::input("the run's schema.json is damaged").next("`kiln resume` writes it anew"));
     }
     let there = columns(path, layout)?;
-    let mut names = Vec::new();
-    let places: Vec<Option<usize>> = table
-        .columns
-        .iter()
-        .map(|column| {
-            if column.may_be_absent() && (column.is_dropped() || !there.contains(&column.name)) {
-                return None;
-            }
-            names.push(column.name.clone());
-            Some(names.len() - 1)
-        })
-        .collect();
+    let may_be = table.columns.iter().filter(|column| column.may_be_absent());
+    let mut gone = wanted::gone(may_be.map(|column| &column.name), &there, &table.derived)?;
+    gone.extend(table.columns.iter().filter(|column| column.is_dropped()).map(|column| column.name.clone()));
+    let names: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
+    let wanted = Wanted::new(&names, &gone, &table.derived)?;
     let mut used = vec![Used::default(); table.columns.len()];
     let mut report = Report::default();
     let (mut count, mut values) = (0, Vec::new());
-    each_row(path, layout, &names, &mut |place, found| {
-        let cell = |at: &Option<usize>| at.and_then(|at| found.get(at)).copied().unwrap_or(Cell::Missing);
-        let cells: Vec<Cell<'_>> = places.iter().map(cell).collect();
+    each_row(path, layout, &wanted.read, &mut |place, found| {
         values.clear();
-        table.write(&cells, None, &mut used, &mut values, &mut |column, fault| report.add(place, &column.name, fault));
+        wanted.of(found, |cells| {
+            let mut fault = |column: &Column, fault| report.add(place, &column.name, fault);
+            table.write(cells, None, &mut used, &mut values, &mut fault);
+        });
         count += 1;
         if report.is_empty() {
             each(&values)?;

@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use super::joint::JointSample;
 use super::plan::Plan;
+use super::wanted::{self, Wanted};
 use super::{Cell, Fault, Layout, Place, each_row};
 use crate::data::clean::{
     self, CleanConfig, Column, ColumnType, Columns, Guess, Profile, Report, Second, TableSchema, Used,
@@ -60,13 +62,13 @@ pub(in crate::data) fn read(
 }
 
 /// One row of a pass.
-struct Row<'r, 'c> {
-    place: Place<'r>,
-    split: Split,
-    features: &'r [Cell<'c>],
-    targets: &'r [Cell<'c>],
+pub(super) struct Row<'r, 'c> {
+    pub(super) place: Place<'r>,
+    pub(super) split: Split,
+    pub(super) features: &'r [Cell<'c>],
+    pub(super) targets: &'r [Cell<'c>],
     /// For a training row, how many came before it.
-    training: Option<u64>,
+    pub(super) training: Option<u64>,
 }
 
 impl Row<'_, '_> {
@@ -75,24 +77,27 @@ impl Row<'_, '_> {
     }
 }
 
-type EachRow<'a> = dyn FnMut(Row<'_, '_>) -> Result<ControlFlow<()>> + 'a;
+pub(super) type EachRow<'a> = dyn FnMut(Row<'_, '_>) -> Result<ControlFlow<()>> + 'a;
 
-struct Table<'a> {
+pub(super) struct Table<'a> {
     files: &'a [PathBuf],
     layout: Layout,
-    plan: Plan,
+    pub(super) plan: Plan,
     config: &'a DataConfig,
     request: Request<'a>,
-    settings: Vec<CleanConfig>,
+    pub(super) settings: Vec<CleanConfig>,
     /// Columns that a run learned, that are gone, and that may be imputed.
     absent: Vec<String>,
 }
 
 impl<'a> Table<'a> {
-    fn new(files: &'a [PathBuf], config: &'a DataConfig, request: Request<'a>) -> Result<Self> {
+    pub(super) fn new(files: &'a [PathBuf], config: &'a DataConfig, request: Request<'a>) -> Result<Self> {
         let mut plan = Plan::new(files, config)?;
         if let Some(Schema { table: Some(table), .. }) = request.learned {
             plan.features = table.columns.iter().map(|column| column.name.clone()).collect();
+            // What the run learned from stays; the config's own may be what the target or the splits are made of.
+            let own = plan.derived.iter().filter(|own| table.derived.iter().all(|learned| learned.name != own.name));
+            plan.derived = table.derived.iter().chain(own).cloned().collect();
         }
         if config.task == TaskKind::LanguageModel {
             return Err(Error::input("a table cannot be the data of a language model")
@@ -114,28 +119,19 @@ impl<'a> Table<'a> {
             return Ok(Vec::new());
         };
         let there = super::columns(file, &self.layout)?;
-        let gone = |column: &&Column| column.may_be_absent() && !there.contains(&column.name);
-        Ok(table.columns.iter().filter(gone).map(|column| column.name.clone()).collect())
+        let may_be = table.columns.iter().filter(|column| column.may_be_absent()).map(|column| &column.name);
+        wanted::gone(may_be, &there, &self.plan.derived)
     }
 
     /// Calls `each` with the cells of every row of all files, up to the limit.
     fn raw(&self, each: &mut super::Each<'_>) -> Result<()> {
-        let all = self.plan.names();
-        let is_there = |name: &&String| !self.absent.contains(*name);
-        let names: Vec<String> = all.iter().filter(is_there).cloned().collect();
+        let wanted = Wanted::new(&self.plan.names(), &self.absent, &self.plan.derived)?;
         let limit = self.config.limit;
         let (mut rows, mut stopped) = (0, false);
         for file in self.files {
-            each_row(file, &self.layout, &names, &mut |place, cells| {
+            each_row(file, &self.layout, &wanted.read, &mut |place, cells| {
                 rows += 1;
-                let flow = if self.absent.is_empty() {
-                    each(place, cells)?
-                } else {
-                    let mut found = cells.iter();
-                    let cell = |name| if is_there(&name) { found.next().copied() } else { None };
-                    let whole: Vec<Cell<'_>> = all.iter().map(cell).map(|c| c.unwrap_or(Cell::Missing)).collect();
-                    each(place, &whole)?
-                };
+                let flow = wanted.of(cells, |cells| each(place, cells))?;
                 stopped = flow.is_break() || rows == limit;
                 Ok(if stopped { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             })?;
@@ -150,7 +146,7 @@ impl<'a> Table<'a> {
     }
 
     /// The same with the row's split.
-    fn each(&self, splitter: &Splitter, each: &mut EachRow<'_>) -> Result<()> {
+    pub(super) fn each(&self, splitter: &Splitter, each: &mut EachRow<'_>) -> Result<()> {
         let mut pass = splitter.start();
         let mut trained = 0;
         let features = self.plan.features.len();
@@ -176,7 +172,7 @@ impl<'a> Table<'a> {
             .next("correct it, or split by another `data.holdout.column`")
     }
 
-    fn splitter(&self) -> Result<Splitter> {
+    pub(super) fn splitter(&self) -> Result<Splitter> {
         let mut splitter = Splitter::new(&self.config.holdout, self.request.seed);
         if let Some(by) = self.plan.by().filter(|_| splitter.needs_survey()) {
             self.raw(&mut |_, cells| {
@@ -234,12 +230,14 @@ impl<'a> Table<'a> {
         }
         let mut profiles: Vec<Profile> =
             kinds.iter().zip(&self.settings).map(|(kind, own)| Profile::new(*kind, own, names.len())).collect();
+        let mut joint = JointSample::new(self.config, &self.settings, &kinds);
         let mut classes = BTreeSet::new();
         self.each(splitter, &mut |row| {
             self.class(&row, &mut classes)?;
             if row.training.is_some() {
                 let cells = profiles.iter_mut().zip(row.features).zip(&self.settings);
                 cells.for_each(|((profile, cell), own)| profile.add(cell, own));
+                joint.add(row.features, &self.settings);
             }
             Ok(ControlFlow::Continue(()))
         })?;
@@ -250,7 +248,9 @@ impl<'a> Table<'a> {
         let width = encoded_targets(&target);
         let fitted = names.iter().zip(&profiles).zip(&self.settings);
         let fitted: Result<Vec<Column>> = fitted.map(|((name, profile), own)| profile.fit(name, own, width)).collect();
-        let mut schema = TableSchema { columns: fitted? };
+        let columns = fitted?;
+        let joint = joint.fit(&columns, self.config.isolation_forest.as_ref());
+        let mut schema = TableSchema { columns, derived: self.plan.derived.clone(), joint };
         self.look_again(&mut schema, &target, splitter)?;
         if schema.outputs().is_empty() {
             return Err(Error::input(format!("no column is left to learn from: {}", schema.summary().join("; ")))
@@ -261,6 +261,12 @@ impl<'a> Table<'a> {
 
     /// The type of every feature: the config's, or what the first training rows hold.
     fn kinds(&self, splitter: &Splitter) -> Result<Vec<ColumnType>> {
+        let found = self.guesses(splitter)?;
+        Ok(found.into_iter().zip(&self.settings).map(|(guess, own)| own.kind.unwrap_or(guess)).collect())
+    }
+
+    /// The type of every feature by what the first training rows hold.
+    pub(super) fn guesses(&self, splitter: &Splitter) -> Result<Vec<ColumnType>> {
         let names = &self.plan.features;
         let mut guesses: Vec<Guess> = names.iter().map(|_| Guess::default()).collect();
         let enough = clean::inferred_rows(names.len());
@@ -272,8 +278,7 @@ impl<'a> Table<'a> {
             let done = row.training.is_some_and(|before| before + 1 >= enough);
             Ok(if done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
-        let kinds = guesses.iter().zip(names).zip(&self.settings);
-        Ok(kinds.map(|((guess, name), own)| own.kind.unwrap_or_else(|| guess.kind(name))).collect())
+        Ok(guesses.iter().zip(names).map(|(guess, name)| guess.kind(name)).collect())
     }
 
     /// Adds a row's class; one that is none is told of when the rows are written.
@@ -295,7 +300,7 @@ impl<'a> Table<'a> {
 
     /// A second look at the training split, where a transform needs one.
     fn look_again(&self, schema: &mut TableSchema, target: &TargetSchema, splitter: &Splitter) -> Result<()> {
-        let dropping = schema.columns.iter().any(Column::drops_rows);
+        let dropping = schema.drops_rows();
         let mut seconds: Vec<Option<Second>> = schema.columns.iter().map(|column| column.second(dropping)).collect();
         if seconds.iter().all(Option::is_none) {
             return Ok(());
@@ -309,9 +314,11 @@ impl<'a> Table<'a> {
             let dropped = dropping && schema.write(row.features, None, &mut used, &mut scratch, &mut |_, _| {});
             if !dropped && encode_targets(&row, target, &ids, &mut encoded).is_ok() {
                 let cells = schema.columns.iter().zip(row.features).zip(&mut seconds);
-                cells.for_each(|((column, cell), second)| {
+                let filled = schema.joint.as_ref().map(|joint| joint.filled(&schema.columns, row.features));
+                cells.enumerate().for_each(|(at, ((column, cell), second))| {
                     if let Some(second) = second {
-                        column.observe(cell, fold, &encoded, second);
+                        let fill = filled.as_ref().and_then(|filled| filled.fill(at));
+                        column.observe(cell, fill, fold, &encoded, second);
                     }
                 });
             }

@@ -1,0 +1,101 @@
+//! The columns that are wanted of a row: those of the file, those computed from them, and those that are gone.
+
+use super::{Cell, plan};
+use crate::data::derive::{Derived, Formula, Value};
+use crate::error::{Error, Result};
+
+/// How the wanted columns come from a file's.
+pub(super) struct Wanted {
+    /// The file's columns to read.
+    pub(super) read: Vec<String>,
+    from: Vec<From>,
+    formulas: Vec<(Formula, Vec<usize>)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum From {
+    Read(usize),
+    Formula(usize),
+    Nowhere,
+}
+
+impl Wanted {
+    /// The columns `names`, in order; what `gone` names is missing in every row.
+    ///
+    /// # Errors
+    /// An expression that cannot be read.
+    pub(super) fn new(names: &[String], gone: &[String], derived: &[Derived]) -> Result<Self> {
+        let mut wanted = Self { read: Vec::new(), from: Vec::new(), formulas: Vec::new() };
+        for name in names {
+            let from = match derived.iter().find(|column| column.name == *name) {
+                _ if gone.contains(name) => From::Nowhere,
+                Some(column) => {
+                    let formula = Formula::new(column, derived)?;
+                    let inputs = formula.inputs.iter().map(|input| wanted.place(input)).collect();
+                    wanted.formulas.push((formula, inputs));
+                    From::Formula(wanted.formulas.len() - 1)
+                }
+                None => From::Read(wanted.place(name)),
+            };
+            wanted.from.push(from);
+        }
+        Ok(wanted)
+    }
+
+    fn place(&mut self, name: &str) -> usize {
+        self.read.iter().position(|read| read == name).unwrap_or_else(|| {
+            self.read.push(name.to_owned());
+            self.read.len() - 1
+        })
+    }
+
+    /// Whether a row's cells are the file's as they are.
+    fn is_plain(&self) -> bool {
+        self.from.iter().enumerate().all(|(at, from)| matches!(from, From::Read(read) if *read == at))
+    }
+
+    /// Calls `each` with the wanted cells of a row of which `found` was read.
+    pub(super) fn of<T>(&self, found: &[Cell<'_>], each: impl FnOnce(&[Cell<'_>]) -> T) -> T {
+        if self.is_plain() {
+            return each(found);
+        }
+        let read = |at: usize| found.get(at).copied().unwrap_or(Cell::Missing);
+        let value = |(formula, inputs): &(Formula, Vec<usize>)| {
+            formula.value(&inputs.iter().map(|at| read(*at)).collect::<Vec<_>>())
+        };
+        let values: Vec<Value<'_>> = self.formulas.iter().map(value).collect();
+        let cell = |from: &From| match from {
+            From::Read(at) => read(*at),
+            From::Formula(at) => values.get(*at).map_or(Cell::Missing, Value::cell),
+            From::Nowhere => Cell::Missing,
+        };
+        each(&self.from.iter().map(cell).collect::<Vec<_>>())
+    }
+}
+
+/// Of `names`, those that a file with the columns `there` lacks, or cannot compute.
+pub(super) fn gone<'a>(
+    names: impl Iterator<Item = &'a String>,
+    there: &[String],
+    derived: &[Derived],
+) -> Result<Vec<String>> {
+    let mut gone = Vec::new();
+    for name in names {
+        let needed = Wanted::new(std::slice::from_ref(name), &[], derived)?.read;
+        if needed.iter().any(|column| !there.contains(column)) {
+            gone.push(name.clone());
+        }
+    }
+    Ok(gone)
+}
+
+/// Refuses a derived column that has the name of one of the file's.
+pub(super) fn check(file: &std::path::Path, there: &[String], derived: &[Derived]) -> Result<()> {
+    let Some(twice) = derived.iter().find(|column| there.contains(&column.name)) else {
+        let names: Vec<String> = derived.iter().map(|column| column.name.clone()).collect();
+        let read = Wanted::new(&names, &[], derived)?.read;
+        return plan::resolve(file, there, &read).map(drop).map_err(|e| e.at("`data.derive`"));
+    };
+    Err(Error::input(format!("`data.derive.{0}`: {1} has a column `{0}` already", twice.name, file.display()))
+        .next("give the derived column another name"))
+}
