@@ -4,6 +4,7 @@ mod config;
 mod fit;
 mod rows;
 mod store;
+mod users;
 mod verdict;
 
 pub use config::{BaselineConfig, BaselineKind, When};

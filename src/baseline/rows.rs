@@ -2,6 +2,7 @@
 
 use kiln_classic::{Model, Rows, Targets};
 
+use super::users;
 use crate::{
     data::{Dataset, HostInput, HostTarget, InputSchema, Sampler, Schema, Split, TargetSchema},
     error::{Error, Result},
@@ -48,6 +49,7 @@ impl Table {
         match &self.truth {
             Truth::Classes(ids) => Targets::Classes { ids, classes: self.outputs },
             Truth::Values(values) => Targets::Values { values, width: self.outputs },
+            Truth::Anomalies(_) | Truth::Users(_) => Targets::Values { values: &[], width: 1 },
         }
     }
 }
@@ -57,11 +59,11 @@ pub(super) fn shape(schema: &Schema) -> Option<(usize, usize)> {
     let columns = match &schema.input {
         InputSchema::Table { columns } => columns.len(),
         InputSchema::Image { channels, height, width } => channels * height * width,
-        InputSchema::Tokens { .. } => return None,
+        InputSchema::Tokens { .. } | InputSchema::Choices { .. } => return None,
     };
     match &schema.target {
         TargetSchema::Classes { names } | TargetSchema::Values { names } => Some((columns, names.len())),
-        TargetSchema::NextToken => None,
+        TargetSchema::NextToken | TargetSchema::Items => None,
     }
 }
 
@@ -91,6 +93,7 @@ pub fn read_rows(dataset: &Dataset, split: Split, most: usize, seed: u64) -> Res
         match batch.target {
             HostTarget::Classes(read) => ids.extend(read.into_iter().filter_map(|id| u32::try_from(id).ok())),
             HostTarget::Values { values, .. } => reals.extend(values),
+            HostTarget::Items(_) => {}
         }
     }
     let truth = match dataset.schema().target {
@@ -105,6 +108,9 @@ pub fn read_rows(dataset: &Dataset, split: Split, most: usize, seed: u64) -> Res
 /// # Errors
 /// A model of other columns, or a damaged shard.
 pub fn predictions_of(model: &Model, dataset: &Dataset, split: Split) -> Result<Predictions> {
+    if dataset.schema().target == TargetSchema::Items {
+        return users::predictions_of(model, dataset, split);
+    }
     let table = read_rows(dataset, split, 0, 0)?;
     let outputs =
         model.predict(table.rows()).map_err(|e| Error::failed(format!("the baseline cannot predict: {e}")))?;

@@ -14,6 +14,7 @@ mod launches;
 mod models;
 mod predict;
 mod profile;
+mod recommend;
 mod runs;
 mod train;
 mod trial;

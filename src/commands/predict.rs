@@ -10,10 +10,10 @@ use burn::tensor::activation;
 use serde::Serializer;
 use serde_json::{Value, json};
 
-use super::{Console, Trained};
+use super::{Console, Trained, recommend::recommend};
 use crate::{
     data::{
-        DataConfig, HostInput, InputSchema, Scale, Schema, TableSchema, TargetSchema,
+        DataConfig, HostInput, InputSchema, Scale, TableSchema, TargetSchema,
         source::{self, table::Layout},
     },
     error::{Error, IoContext, Result},
@@ -25,17 +25,23 @@ use crate::{
 const BATCH: usize = 256;
 
 /// Predicts for `input` and writes CSV or JSONL to `output`, or to stdout.
-pub fn predict(trained: &Trained, input: &Path, output: Option<&Path>, console: &Console) -> Result<()> {
+///
+/// A recommender writes the `top` items of every user.
+pub fn predict(trained: &Trained, input: &Path, output: Option<&Path>, top: usize, console: &Console) -> Result<()> {
     let ready = trained.ready()?;
+    if let InputSchema::Choices { .. } = &ready.task.schema().input {
+        return recommend(trained, &ready, input, output, top, console);
+    }
     let mut rows = Rows::new(&ready, Writer::new(output, console.is_json())?);
     match &ready.task.schema().input {
-        InputSchema::Tokens { .. } => {
+        InputSchema::Tokens { .. } | InputSchema::Choices { .. } => {
             return Err(Error::input(format!("run `{}` is a language model", trained.dir.name()))
                 .next("use `kiln generate` for it"));
         }
         InputSchema::Table { .. } => {
             let schema = ready.task.schema();
-            let layout = layout(input, schema, &trained.plan.data)?;
+            let needed = schema.table.as_ref().map(TableSchema::needed).unwrap_or_default();
+            let layout = layout(input, &needed, schema.target.names(), &trained.plan.data)?;
             // All faults are told before anything is written.
             let read = source::table::read_rows(input, schema, &layout, &mut |_| Ok(()))?;
             read.told.iter().for_each(|line| console.say(line));
@@ -58,8 +64,7 @@ pub fn predict(trained: &Trained, input: &Path, output: Option<&Path>, console: 
 
 /// The layout of a table to predict for: its own file may use another delimiter than the training data did, and may
 /// have a header, or lack the targets, where that had none.
-fn layout(input: &Path, schema: &Schema, config: &DataConfig) -> Result<Layout> {
-    let needed = schema.table.as_ref().map(TableSchema::needed).unwrap_or_default();
+pub(super) fn layout(input: &Path, needed: &[String], targets: &[String], config: &DataConfig) -> Result<Layout> {
     let unnamed = needed.iter().all(|name| name.strip_prefix('c').is_some_and(|n| n.parse::<usize>().is_ok()));
     let mut first = String::new();
     if let Ok(file) = File::open(input) {
@@ -77,7 +82,6 @@ fn layout(input: &Path, schema: &Schema, config: &DataConfig) -> Result<Layout> 
     if !given.is_empty() {
         layout.header = named.is_some();
         layout.names = given;
-        let targets = schema.target.names();
         if !layout.header && cells(delimiter).len() < layout.names.len() {
             layout.names.retain(|name| !targets.contains(name) && !config.target.contains(name));
         }
@@ -148,7 +152,7 @@ fn standardized(row: &[f32], scale: &Scale) -> Vec<f32> {
 }
 
 /// One prediction: keys with their values, in the order of the columns.
-type Line = Vec<(String, Value)>;
+pub(super) type Line = Vec<(String, Value)>;
 
 /// The class with its probability and everyone's, or the values by name.
 fn describe(target: &TargetSchema, outputs: &[f32], row: usize, name: Option<String>) -> Line {
@@ -166,7 +170,7 @@ fn describe(target: &TargetSchema, outputs: &[f32], row: usize, name: Option<Str
         TargetSchema::Values { names } => {
             line.extend(names.iter().zip(outputs).map(|(name, y)| (name.clone(), json!(y))))
         }
-        TargetSchema::NextToken => {}
+        TargetSchema::NextToken | TargetSchema::Items => {}
     }
     line
 }
@@ -192,13 +196,13 @@ fn pictures(input: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// CSV with a header, or one JSON object a line.
-enum Writer {
+pub(super) enum Writer {
     Csv { out: Box<csv::Writer<Box<dyn Write>>>, begun: bool },
     Jsonl(Box<dyn Write>),
 }
 
 impl Writer {
-    fn new(output: Option<&Path>, json: bool) -> Result<Self> {
+    pub(super) fn new(output: Option<&Path>, json: bool) -> Result<Self> {
         let ending = output.and_then(Path::extension).map(|e| e.to_string_lossy().to_lowercase());
         let out: Box<dyn Write> = match output {
             Some(path) => Box::new(BufWriter::new(File::create(path).io("create", path)?)),
@@ -214,7 +218,7 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, line: &Line) -> Result<()> {
+    pub(super) fn write(&mut self, line: &Line) -> Result<()> {
         match self {
             Self::Jsonl(out) => {
                 let pairs = line.iter().map(|(key, value)| (key, value));
@@ -231,7 +235,7 @@ impl Writer {
         }
     }
 
-    fn finish(self) -> Result<()> {
+    pub(super) fn finish(self) -> Result<()> {
         match self {
             Self::Jsonl(mut out) => out.flush().map_err(cannot_write),
             Self::Csv { mut out, .. } => out.flush().map_err(cannot_write),

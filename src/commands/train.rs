@@ -92,6 +92,7 @@ fn introduce(setup: &Setup, console: &Console) -> Result<()> {
         InputSchema::Tokens { vocab, context } => format!("windows of {context} tokens, vocabulary {vocab}"),
         InputSchema::Image { channels, height, width } => format!("pictures of {channels}x{height}x{width}"),
         InputSchema::Table { columns } => format!("rows of {} columns", columns.len()),
+        InputSchema::Choices { users, items } => format!("choices by {} users of {} items", users.len(), items.len()),
     };
     let steps = plan.steps_for(rows(Split::Train))?;
     console.say(&format!("run     {}", plan.run.dir.join(&plan.run.name).display()));

@@ -7,7 +7,10 @@ use super::{
     tree::{Data, Node},
 };
 use crate::{
-    data::{CleanConfig, ColumnConfig, Fold, FoldBy, Format, HoldoutBy, Outliers, Source, TaskKind, TokenizerKind},
+    data::{
+        CleanConfig, ColumnConfig, Fold, FoldBy, Format, HoldoutBy, Outliers, RankingLoss, Source, TaskKind,
+        TokenizerKind,
+    },
     model::{ModelConfig, PositionKind},
     optim::ScheduleKind,
 };
@@ -217,7 +220,8 @@ impl Rules<'_> {
         let fits = match data.task {
             TaskKind::LanguageModel => false,
             TaskKind::Classification => figure.of_classes(),
-            TaskKind::Regression => !figure.of_classes(),
+            TaskKind::Regression => figure.of_values(),
+            TaskKind::Recommendation => figure.of_users(),
         };
         if !fits {
             let message = format!("`eval.figure` = {} is none of `data.task` = {}", word(&figure), word(&data.task));
@@ -225,6 +229,7 @@ impl Rules<'_> {
                 TaskKind::LanguageModel => "remove `figure`",
                 TaskKind::Classification => "use accuracy, auroc, average_precision, f1_macro or log_loss",
                 TaskKind::Regression => "use rmse, mae or r2",
+                TaskKind::Recommendation => "use recall@10, ndcg@10, mrr or hit@10",
             };
             self.broken(message, &["eval.figure", "data.task"], next);
         }
@@ -352,6 +357,20 @@ impl Rules<'_> {
             };
             self.broken(message, &["data.task", "model.kind"], next);
         }
+        let recommends = plan.data.task == TaskKind::Recommendation;
+        let ranks = matches!(
+            plan.model,
+            ModelConfig::MatrixFactorization(_) | ModelConfig::Neumf(_) | ModelConfig::TwoTower(_)
+        );
+        if recommends != ranks && !text && !gpt {
+            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", kind(&plan.model));
+            let next = match recommends {
+                true => "set `model.kind` to `matrix-factorization`, `neumf` or `two-tower`, or choose another task",
+                false => "set `model.kind` to one that the task takes, or `data.task` to `recommendation`",
+            };
+            self.broken(message, &["data.task", "model.kind"], next);
+        }
+        self.interactions(plan);
         if !text && plan.data.tokenizer != TokenizerKind::Bytes {
             let message = format!("`data.tokenizer` is for text, but `data.task` = {task}");
             self.broken(message, &["data.tokenizer", "data.task"], "remove `tokenizer`");
@@ -366,6 +385,35 @@ impl Rules<'_> {
             let message = format!("`data.format` = {} does not go with `data.task` = {task}", word(&format));
             let next = "use `text` for language models, `idx` or `images` for classification, tables for it and for regression";
             self.broken(message, &["data.format", "data.task"], next);
+        }
+    }
+
+    fn interactions(&mut self, plan: &Plan) {
+        let data = &plan.data;
+        let recommends = data.task == TaskKind::Recommendation;
+        let Some(asked) = &data.interactions else {
+            if recommends {
+                let message = "`data.task` = \"recommendation\" needs `[data.interactions]`";
+                let next = "name the columns, as in `interactions = { user = \"user\", item = \"item\" }`";
+                self.broken(message, &["data.task"], next);
+            }
+            return;
+        };
+        if !recommends {
+            let message = format!("`data.interactions` is for recommendation, but `data.task` = {}", word(&data.task));
+            self.broken(message, &["data.interactions", "data.task"], "remove `interactions`");
+        }
+        let draws = asked.loss != RankingLoss::InBatch;
+        self.at_least_one(&[("data.interactions.negatives", asked.negatives.max(usize::from(!draws)))]);
+        self.at_most(&[("data.interactions.negatives", asked.negatives, 10_000)]);
+        if asked.least.is_some() && asked.rating.is_none() {
+            let message = "`data.interactions.least` does nothing without `rating`";
+            self.broken(message, &["data.interactions.least"], "name the column of the ratings");
+        }
+        if asked.loss == RankingLoss::InBatch && plan.train.batch < 2 {
+            let message =
+                "`data.interactions.loss` = \"in-batch\" takes the other rows of a batch for what was not chosen";
+            self.broken(message, &["data.interactions.loss", "train.batch"], "set `train.batch` to at least 2");
         }
     }
 
@@ -402,6 +450,23 @@ impl Rules<'_> {
                     );
                 }
             }
+            ModelConfig::MatrixFactorization(factors) => self.at_least_one(&[("model.width", factors.width)]),
+            ModelConfig::Neumf(neumf) => {
+                self.at_least_one(&[("model.width", neumf.width)]);
+                self.below_one(&[("model.dropout", neumf.dropout)]);
+                if neumf.hidden.is_empty() || neumf.hidden.contains(&0) {
+                    let message = "`model.hidden` needs at least one layer, none of width 0";
+                    self.broken(message, &["model.hidden"], "give positive widths");
+                }
+            }
+            ModelConfig::TwoTower(towers) => {
+                self.at_least_one(&[("model.width", towers.width)]);
+                self.below_one(&[("model.dropout", towers.dropout)]);
+                self.positive(&[("model.temperature", towers.temperature)]);
+                if towers.hidden.contains(&0) {
+                    self.broken("`model.hidden` has a layer of width 0", &["model.hidden"], "give positive widths");
+                }
+            }
             ModelConfig::Vit(vit) => {
                 self.at_least_one(&[("model.patch", vit.patch)]);
                 self.transformer(vit.layers, vit.heads, vit.width, vit.dropout);
@@ -432,6 +497,9 @@ fn kind(model: &ModelConfig) -> &'static str {
         ModelConfig::Cnn(_) => "cnn",
         ModelConfig::Gpt(_) => "gpt",
         ModelConfig::Vit(_) => "vit",
+        ModelConfig::MatrixFactorization(_) => "matrix-factorization",
+        ModelConfig::Neumf(_) => "neumf",
+        ModelConfig::TwoTower(_) => "two-tower",
     }
 }
 

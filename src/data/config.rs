@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{CleanConfig, ColumnConfig};
+use super::{CleanConfig, ColumnConfig, InteractionsConfig};
 
 use super::Fold;
 
@@ -19,6 +19,8 @@ pub enum TaskKind {
     Classification,
     /// Predict real values.
     Regression,
+    /// Rank the items that a user may choose.
+    Recommendation,
 }
 
 impl TaskKind {
@@ -28,6 +30,7 @@ impl TaskKind {
             Self::LanguageModel => "language-model",
             Self::Classification => "classification",
             Self::Regression => "regression",
+            Self::Recommendation => "recommendation",
         }
     }
 }
@@ -156,6 +159,9 @@ pub struct DataConfig {
     /// Tables: a column's type, as in `zip = "categorical"`, or a table of its type and transforms.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub columns: BTreeMap<String, ColumnConfig>,
+    /// Recommendation: the columns of a table of who chose what, and which of its rows are held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interactions: Option<InteractionsConfig>,
     /// CSV: whether the first row names the columns; without names they are `c0`, `c1`, ...
     #[serde(default = "yes")]
     pub header: bool,

@@ -9,6 +9,7 @@ use super::{
     Fold, HostBatch, HostInput, HostTarget, IGNORE, InputSchema, Schema, Split, TargetSchema, Tokenizer,
     cache::shard_path,
     fold::Folded,
+    interactions::{self, Histories},
     sampler::mix,
     shard::{Element, Layout, Shard, TargetKind},
 };
@@ -26,9 +27,11 @@ struct Inner {
     schema: Schema,
     tokenizer: Option<Tokenizer>,
     shards: [Shard; 3],
+    histories: Option<Histories>,
     fingerprint: String,
     folder: PathBuf,
     seed: u64,
+    negatives: Option<usize>,
 }
 
 pub(super) const SCHEMA_FILE: &str = "schema.json";
@@ -40,6 +43,8 @@ pub(super) struct View {
     pub context: usize,
     pub standardize: bool,
     pub seed: u64,
+    /// Recommendation: items drawn for each chosen one; none where the batch's own take their place.
+    pub negatives: Option<usize>,
 }
 
 impl Dataset {
@@ -60,6 +65,10 @@ impl Dataset {
         if let InputSchema::Tokens { context, .. } = &mut schema.input {
             *context = view.context;
         }
+        let histories = match &schema.input {
+            InputSchema::Choices { users, items } => Some(Histories::read(&shards, users.len(), items.len())?),
+            _ => None,
+        };
         if !view.standardize {
             schema.scale = None;
         }
@@ -69,9 +78,11 @@ impl Dataset {
                 schema,
                 tokenizer,
                 shards,
+                histories,
                 fingerprint,
                 folder: folder.to_path_buf(),
                 seed: view.seed,
+                negatives: view.negatives,
             }),
             folded: None,
         })
@@ -107,7 +118,8 @@ impl Dataset {
         self.inner.tokenizer.as_ref()
     }
 
-    /// Rows of a split: windows of `context` tokens, images, or table rows.
+    /// Rows of a split: windows of `context` tokens, images, or table rows; of choices, those to train on, or the users
+    /// whose later ones are held out.
     pub fn len(&self, split: Split) -> u64 {
         if let Some(places) = self.folded.as_ref().and_then(|folded| folded.places(split)) {
             return places.len() as u64;
@@ -115,6 +127,9 @@ impl Dataset {
         let stored = self.shard(split).rows();
         match (&self.inner.schema.input, split) {
             (InputSchema::Tokens { context, .. }, Split::Train) => train_windows(stored, *context as u64),
+            (InputSchema::Choices { .. }, Split::Validation | Split::Test) => {
+                self.inner.histories.as_ref().map_or(0, |h| h.asked(split).len() as u64)
+            }
             (InputSchema::Tokens { context, .. }, _) => stored.saturating_sub(1).div_ceil((*context as u64).max(1)),
             _ => stored,
         }
@@ -150,8 +165,27 @@ impl Dataset {
                 self.records(split, rows, &[*channels, *height, *width])?
             }
             InputSchema::Table { columns } => self.records(split, rows, &[columns.len()])?,
+            InputSchema::Choices { .. } => self.choices(split, rows)?,
         };
         Ok(HostBatch { rows: rows.iter().map(|&(_, row)| row).collect(), input, target })
+    }
+
+    fn choices(&self, split: Split, rows: &[(u64, u64)]) -> Result<(HostInput, HostTarget)> {
+        let histories = self.histories()?;
+        match (split, self.inner.negatives) {
+            (Split::Train, Some(drawn)) => histories.with_negatives(self.shard(split), rows, drawn, self.inner.seed),
+            (Split::Train, None) => histories.in_batch(self.shard(split), rows),
+            _ => Ok(histories.ranked(split, &rows.iter().map(|&(_, row)| row).collect::<Vec<_>>())),
+        }
+    }
+
+    fn histories(&self) -> Result<&Histories> {
+        self.inner.histories.as_ref().ok_or_else(|| Error::failed("the data hold no choices of users"))
+    }
+
+    /// The items that a user chose in a split, ascending; nothing where the data hold none.
+    pub fn chosen(&self, split: Split, user: u32) -> &[u32] {
+        self.inner.histories.as_ref().map(|histories| histories.of(split, user)).unwrap_or_default()
     }
 
     /// Where a row of a split is stored.
@@ -283,7 +317,7 @@ fn check_table(schema: &Schema) -> Result<()> {
 fn check_layout(schema: &Schema, shard: &Shard) -> Result<()> {
     let layout = shard.layout();
     let (target, targets) = match &schema.target {
-        TargetSchema::NextToken => (TargetKind::None, 0),
+        TargetSchema::NextToken | TargetSchema::Items => (TargetKind::None, 0),
         TargetSchema::Classes { .. } => (TargetKind::Class, 1),
         TargetSchema::Values { names } => (TargetKind::Values, names.len() as u64),
     };
@@ -296,6 +330,7 @@ fn check_layout(schema: &Schema, shard: &Shard) -> Result<()> {
         InputSchema::Table { columns } => {
             Layout { element: Element::F32, width: columns.len() as u64, target, targets }
         }
+        InputSchema::Choices { .. } => interactions::LAYOUT,
     };
     if layout == expected { Ok(()) } else { Err(damaged(shard, "its rows do not fit the schema beside it")) }
 }
@@ -308,7 +343,7 @@ mod tests {
         *,
     };
 
-    const VIEW: View = View { context: 4, standardize: true, seed: 1 };
+    const VIEW: View = View { context: 4, standardize: true, seed: 1, negatives: None };
 
     fn records(records: &Records, push: impl Fn(&mut RecordWriter)) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();

@@ -9,6 +9,7 @@ mod dataset;
 mod describe;
 pub mod fetch;
 mod fold;
+mod interactions;
 mod loader;
 mod prepare;
 mod record;
@@ -21,7 +22,7 @@ mod split;
 mod tokenize;
 mod tokenizer;
 
-pub use batch::{HostBatch, HostInput, HostTarget, IGNORE};
+pub use batch::{HostBatch, HostInput, HostTarget, IGNORE, Wanted};
 pub use cache::root as cache_root;
 pub use clean::{
     Categories, Category, CleanConfig, Codes, Column, ColumnConfig, ColumnType, Constant, Date, DateParts, Encode,
@@ -30,6 +31,7 @@ pub use clean::{
 pub use config::{DataConfig, Format, Holdout, HoldoutBy, Source, TaskKind, TokenizerKind};
 pub use dataset::Dataset;
 pub use fold::{Fold, FoldBy};
+pub use interactions::{InteractionsConfig, RankingLoss, SplitPerUser};
 pub use loader::Loader;
 pub use prepare::{prepare, prepare_as};
 pub use record::RecordWriter;

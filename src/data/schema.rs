@@ -74,6 +74,13 @@ pub enum InputSchema {
         /// Their names, in order.
         columns: Vec<String>,
     },
+    /// A user, to whom items are recommended; the position of a name is its id.
+    Choices {
+        /// Names of users.
+        users: Vec<String>,
+        /// Names of items.
+        items: Vec<String>,
+    },
 }
 
 /// One example's target.
@@ -92,13 +99,15 @@ pub enum TargetSchema {
         /// The columns' names.
         names: Vec<String>,
     },
+    /// The items that the user chooses.
+    Items,
 }
 
 impl TargetSchema {
     /// The names of classes or values.
     pub fn names(&self) -> &[String] {
         match self {
-            Self::NextToken => &[],
+            Self::NextToken | Self::Items => &[],
             Self::Classes { names } | Self::Values { names } => names,
         }
     }

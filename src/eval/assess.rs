@@ -32,7 +32,7 @@ pub struct Adjusted {
 /// covers new rows of the same kind at least `level` of the time.
 pub fn calibrate(validation: &Predictions, step: u64, level: f64) -> Adjusted {
     let half_widths = match &validation.truth {
-        Truth::Classes(_) => Vec::new(),
+        Truth::Classes(_) | Truth::Anomalies(_) | Truth::Users(_) => Vec::new(),
         Truth::Values(_) => residuals(validation).iter().map(|errors| half_width(errors, level)).collect(),
     };
     Adjusted { step, temperature: fit_temperature(validation), half_widths, level }

@@ -12,6 +12,7 @@ mod folds;
 mod headline;
 mod language;
 mod predictions;
+mod ranked;
 mod regression;
 mod threshold;
 
@@ -26,6 +27,7 @@ pub use folds::{PairedTest, corrected_t};
 pub use headline::{Counted, Figures, Headline};
 pub use language::{Language, LanguageReport};
 pub use predictions::{Predictions, Truth};
+pub use ranked::{Ranked, RankedReport, USER_FIGURES, places, top, user_figures};
 pub use regression::{Regression, RegressionReport, TargetReport};
 pub use threshold::{Aim, Cut, choose_threshold, cut};
 

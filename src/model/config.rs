@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{FactorsConfig, NeumfConfig, TwoTowerConfig};
+
 /// The shape of one example, as a model sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputShape {
@@ -23,6 +25,13 @@ pub enum InputShape {
         height: usize,
         /// Columns of pixels.
         width: usize,
+    },
+    /// A user, and items to score for it.
+    Choices {
+        /// Number of users.
+        users: usize,
+        /// Number of items.
+        items: usize,
     },
 }
 
@@ -49,6 +58,12 @@ pub enum ModelConfig {
     Gpt(GptConfig),
     /// A vision transformer.
     Vit(VitConfig),
+    /// Recommendation: a vector and a bias for every user and item.
+    MatrixFactorization(FactorsConfig),
+    /// Recommendation: neural collaborative filtering.
+    Neumf(NeumfConfig),
+    /// Recommendation: a tower for users and one for items.
+    TwoTower(TwoTowerConfig),
 }
 
 /// `kind = "linear"`.

@@ -24,10 +24,7 @@ impl MlpConfig {
     pub(super) fn check(&self, sig: &Signature) -> Result<()> {
         rules::features(KIND, sig)?;
         rules::dropout(self.dropout)?;
-        self.hidden
-            .iter()
-            .enumerate()
-            .try_for_each(|(i, &width)| rules::size(&format!("model.hidden[{i}]"), width, 1 << 20))
+        rules::sizes("model.hidden", &self.hidden)
     }
 
     /// (inputs, outputs) of every layer, the head last.

@@ -14,31 +14,38 @@ mod cnn;
 mod config;
 mod cost;
 mod decoder;
+mod factors;
 mod gpt;
 mod linear;
 mod mlp;
 mod module;
+mod neumf;
 mod outputs;
 mod resnet;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod two_tower;
 mod vit;
 
 pub use cnn::Cnn;
 pub use config::*;
 pub use decoder::Decoder;
+pub use factors::{Factors, FactorsConfig};
 pub use gpt::Gpt;
 pub use linear::LinearModel;
 pub use mlp::Mlp;
+pub use neumf::{Neumf, NeumfConfig};
 pub use outputs::Outputs;
 pub use resnet::Resnet;
+pub use two_tower::{TwoTower, TwoTowerConfig};
 pub use vit::Vit;
 
 use cost::Cost;
 
 /// A batch on the device, as a model takes it.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // one a step
 pub enum Input {
     /// Token ids, `[b, t]`.
     Tokens(Tensor<2, Int>),
@@ -46,6 +53,24 @@ pub enum Input {
     Features(Tensor<2>),
     /// Standardised pixels, `[b, channels, height, width]`.
     Image(Tensor<4>),
+    /// Users and items to score for them.
+    Choices(Choices),
+}
+
+/// Users and items to score for them.
+#[derive(Debug, Clone)]
+pub struct Choices {
+    /// `[b]`.
+    pub users: Tensor<1, Int>,
+    /// `[b, m]`, each user's own, or `[1, m]` for all of them.
+    pub items: Tensor<2, Int>,
+}
+
+impl Choices {
+    /// Users `[b, 1]` and items `[b or 1, m]`.
+    fn places(self) -> (Tensor<2, Int>, Tensor<2, Int>) {
+        (self.users.unsqueeze_dim::<2>(1), self.items)
+    }
 }
 
 /// A network of any kind.
@@ -66,6 +91,12 @@ pub enum Model {
     Gpt(Gpt),
     /// A vision transformer.
     Vit(Vit),
+    /// A vector and a bias for every user and item.
+    Factors(Factors),
+    /// Neural collaborative filtering.
+    Neumf(Neumf),
+    /// A tower for users and one for items.
+    TwoTower(TwoTower),
 }
 
 impl ModelConfig {
@@ -77,6 +108,9 @@ impl ModelConfig {
             Self::Cnn(_) => "cnn",
             Self::Gpt(_) => "gpt",
             Self::Vit(_) => "vit",
+            Self::MatrixFactorization(_) => "matrix-factorization",
+            Self::Neumf(_) => "neumf",
+            Self::TwoTower(_) => "two-tower",
         }
     }
 
@@ -95,6 +129,9 @@ impl ModelConfig {
             Self::Cnn(config) => config.check(sig),
             Self::Gpt(config) => config.check(sig),
             Self::Vit(config) => config.check(sig),
+            Self::MatrixFactorization(config) => config.check(sig),
+            Self::Neumf(config) => config.check(sig),
+            Self::TwoTower(config) => config.check(sig),
         }
     }
 
@@ -121,6 +158,9 @@ impl ModelConfig {
             },
             Self::Gpt(config) => Model::Gpt(config.init(sig, device)?),
             Self::Vit(config) => Model::Vit(config.init(sig, device)?),
+            Self::MatrixFactorization(config) => Model::Factors(config.init(sig, device)?),
+            Self::Neumf(config) => Model::Neumf(config.init(sig, device)?),
+            Self::TwoTower(config) => Model::TwoTower(config.init(sig, device)?),
         })
     }
 
@@ -134,6 +174,9 @@ impl ModelConfig {
             },
             Self::Gpt(config) => config.cost(sig),
             Self::Vit(config) => config.cost(sig),
+            Self::MatrixFactorization(config) => config.cost(sig),
+            Self::Neumf(config) => config.cost(sig),
+            Self::TwoTower(config) => config.cost(sig),
         }
     }
 
@@ -174,6 +217,9 @@ impl Model {
             Self::Cnn(_) | Self::Resnet(_) => "cnn",
             Self::Gpt(_) => "gpt",
             Self::Vit(_) => "vit",
+            Self::Factors(_) => "matrix-factorization",
+            Self::Neumf(_) => "neumf",
+            Self::TwoTower(_) => "two-tower",
         }
     }
 
@@ -199,6 +245,9 @@ impl Model {
             Self::Cnn(model) => model.forward(input.image().cast(activations)),
             Self::Resnet(model) => model.forward(input.image().cast(activations)),
             Self::Vit(model) => model.forward(input.image().cast(activations)),
+            Self::Factors(model) => model.forward(input.choices(), activations),
+            Self::Neumf(model) => model.forward(input.choices(), activations),
+            Self::TwoTower(model) => model.forward(input.choices(), activations),
         })
     }
 }
@@ -218,12 +267,21 @@ impl Input {
         }
     }
 
+    fn choices(self) -> Choices {
+        match self {
+            Self::Choices(choices) => choices,
+            _ => unreachable!("`ModelConfig::check` refuses a recommender without users and items"),
+        }
+    }
+
     /// `[b, f]`; a picture becomes its values in a row.
     fn flat(self) -> Tensor<2> {
         match self {
             Self::Features(x) => x,
             Self::Image(pixels) => pixels.flatten::<2>(1, 3),
-            Self::Tokens(_) => unreachable!("`ModelConfig::check` refuses a model of features with tokens"),
+            Self::Tokens(_) | Self::Choices(_) => {
+                unreachable!("`ModelConfig::check` refuses a model of features with anything else")
+            }
         }
     }
 }

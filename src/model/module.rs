@@ -43,6 +43,9 @@ macro_rules! each {
             Model::Resnet($inner) => $body,
             Model::Gpt($inner) => $body,
             Model::Vit($inner) => $body,
+            Model::Factors($inner) => $body,
+            Model::Neumf($inner) => $body,
+            Model::TwoTower($inner) => $body,
         }
     };
 }
@@ -57,6 +60,9 @@ macro_rules! rewrap {
             Model::Resnet($inner) => Model::Resnet($body),
             Model::Gpt($inner) => Model::Gpt($body),
             Model::Vit($inner) => Model::Vit($body),
+            Model::Factors($inner) => Model::Factors($body),
+            Model::Neumf($inner) => Model::Neumf($body),
+            Model::TwoTower($inner) => Model::TwoTower($body),
         }
     };
 }

@@ -20,6 +20,10 @@ fn table(features: usize, outputs: usize) -> Signature {
     Signature { input: InputShape::Features(features), outputs }
 }
 
+fn choices(users: usize, items: usize) -> Signature {
+    Signature { input: InputShape::Choices { users, items }, outputs: 1 }
+}
+
 fn gpt2(layers: usize, heads: usize, width: usize) -> GptConfig {
     GptConfig { layers, heads, width, ..Default::default() }
 }
@@ -62,6 +66,9 @@ fn zoo() -> Vec<(ModelConfig, Signature)> {
         (ModelConfig::Gpt(gpt2(2, 2, 16)), tokens(11, 6)),
         (ModelConfig::Gpt(llama(2, 4, 16)), tokens(11, 6)),
         (ModelConfig::Vit(vit()), picture(3, 8, 3)),
+        (ModelConfig::MatrixFactorization(FactorsConfig { width: 8 }), choices(5, 7)),
+        (ModelConfig::Neumf(NeumfConfig { width: 8, hidden: vec![6, 4], dropout: 0.0 }), choices(5, 7)),
+        (ModelConfig::TwoTower(TwoTowerConfig { width: 8, hidden: vec![6, 4], ..Default::default() }), choices(5, 7)),
     ]
 }
 
@@ -74,6 +81,10 @@ fn batch(sig: &Signature, device: &Device) -> Input {
         InputShape::Image { channels, height, width } => {
             Input::Image(Tensor::random([2, channels, height, width], Distribution::Default, device))
         }
+        InputShape::Choices { .. } => Input::Choices(Choices {
+            users: Tensor::<1, Int>::from_data([1, 4], device),
+            items: Tensor::<2, Int>::from_data([[6], [2]], device),
+        }),
     }
 }
 
@@ -192,6 +203,25 @@ fn bf16_is_close_to_f32() {
         let scale = exact.clone().abs().max().into_scalar::<f32>().max(1.0);
         let off = (exact - half).abs().max().into_scalar::<f32>();
         assert!(off < 3e-2 * scale, "{}: {off} of {scale}", config.name());
+    }
+}
+
+#[test]
+fn a_recommender_scores_a_shared_list_as_it_does_each_users_own() {
+    let device = Device::flex();
+    for (config, sig) in zoo() {
+        if !matches!(sig.input, InputShape::Choices { .. }) {
+            continue;
+        }
+        device.seed(3);
+        let model = config.init(&sig, &device).unwrap();
+        let users = Tensor::<1, Int>::from_data([0, 3, 4], &device);
+        let list = Tensor::<2, Int>::from_data([[2, 6, 0, 5]], &device);
+        let score = |items| model.forward(Input::Choices(Choices { users: users.clone(), items }), FloatDType::F32);
+        let shared = score(list.clone());
+        assert_eq!(shared.dims(), [3, 4], "{}", config.name());
+        let own = score(list.expand([3, 4]));
+        shared.into_data().assert_approx_eq::<f32>(&own.into_data(), Tolerance::absolute(1e-5));
     }
 }
 

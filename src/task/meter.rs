@@ -9,7 +9,7 @@ use super::{Targets, Task, summed_loss};
 use crate::{
     data::{TargetSchema, TaskKind},
     error::{Error, Result},
-    metric::{Classification, Language, Predictions, Regression, Truth},
+    metric::{Classification, Language, Predictions, Ranked, Regression, Truth, USER_FIGURES, places, user_figures},
     model::Outputs,
 };
 
@@ -50,6 +50,7 @@ enum Metric {
     Language { metric: Language, bytes_per_token: Option<f64> },
     Classification(Classification),
     Regression { metric: Regression, names: Vec<String> },
+    Ranked(Ranked),
 }
 
 impl Meter {
@@ -61,6 +62,7 @@ impl Meter {
             (TaskKind::Regression, TargetSchema::Values { names }) => {
                 Metric::Regression { metric: Regression::new(names.len()), names: names.clone() }
             }
+            (TaskKind::Recommendation, _) => Metric::Ranked(Ranked::default()),
             _ => Metric::Language { metric: Language::new(), bytes_per_token: task.schema().bytes_per_token },
         };
         Self { metric, count: 0, kept: None }
@@ -98,6 +100,24 @@ impl Meter {
                     kept.values.extend(values);
                 }
             }
+            (Metric::Ranked(metric), Targets::Ranked { relevant, seen }) => {
+                let outputs = outputs.logits();
+                let items = outputs.dims()[1];
+                let scores = host(outputs)?;
+                for ((scores, seen), chosen) in scores.chunks_exact(items.max(1)).zip(&seen).zip(&relevant) {
+                    let places = places(scores, seen, chosen);
+                    metric.add(places.as_deref());
+                    if let Some(kept) = &mut self.kept {
+                        kept.outputs.extend(places.map_or([f32::NAN; USER_FIGURES], |places| user_figures(&places)));
+                    }
+                }
+            }
+            (Metric::Ranked(_), _) => {
+                return Err(Error::input(
+                    "what users chose for training is left out of every ranking, so none can be judged on it",
+                )
+                .next("evaluate --split validation or test"));
+            }
             _ => return Err(Error::failed("the targets of a batch are not of its task's kind")),
         }
         self.count += valid as u64;
@@ -114,6 +134,10 @@ impl Meter {
             Metric::Language { .. } => None,
             Metric::Classification(metric) => {
                 Some(Predictions::new(kept.outputs, metric.classes(), Truth::Classes(kept.ids))?)
+            }
+            Metric::Ranked(_) => {
+                let users = kept.outputs.len() / USER_FIGURES;
+                Some(Predictions::new(kept.outputs, USER_FIGURES, Truth::Users(users))?)
             }
             Metric::Regression { names, .. } => {
                 Some(Predictions::new(kept.outputs, names.len(), Truth::Values(kept.values))?)
@@ -142,6 +166,10 @@ impl Meter {
                 let report = metric.finish();
                 (report.metrics(), to_json(&report)?)
             }
+            Metric::Ranked(metric) => {
+                let report = metric.finish();
+                (report.figures.clone(), to_json(&report)?)
+            }
             Metric::Regression { metric, names } => {
                 let report = metric.finish();
                 (report.metrics(), serde_json::json!({ "targets": names, "report": to_json(&report)? }))
@@ -150,6 +178,10 @@ impl Meter {
         // What training minimises goes by one name in every task.
         if let Some(&loss) = metrics.get("log_loss").or(metrics.get("mse")) {
             metrics.insert("loss".into(), loss);
+        }
+        // A loss over drawn items says little of a ranking of all: what is short of a perfect one picks the best step.
+        if let Some(&ndcg) = metrics.get("ndcg@10") {
+            metrics.insert("loss".into(), 1.0 - ndcg);
         }
         Ok(Report { metrics, detail, count })
     }

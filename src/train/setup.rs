@@ -48,7 +48,8 @@ impl Setup {
         let opened = DeviceSpec::parse(&plan.train.device)?.open()?;
         let compute = compute(plan.train.precision, &opened)?;
         let dataset = prepare(&plan)?;
-        let task = Task::new(plan.data.task, dataset.schema(), plan.train.label_smoothing)?;
+        let ranking = plan.data.interactions.as_ref().map(|asked| asked.loss).unwrap_or_default();
+        let task = Task::new(plan.data.task, dataset.schema(), plan.train.label_smoothing)?.ranking(ranking);
         let device = opened.device.clone();
         let mut autodiff = device.clone().autodiff();
         if plan.train.gradient_checkpointing {

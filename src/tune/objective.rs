@@ -53,6 +53,7 @@ impl Objective {
             TaskKind::LanguageModel => "loss",
             TaskKind::Classification => "accuracy",
             TaskKind::Regression => "rmse",
+            TaskKind::Recommendation => "ndcg@10",
         };
         vec![Self::named(if tune.metric.is_empty() { main } else { &tune.metric }, tune.direction)]
     }

@@ -1,6 +1,7 @@
 //! Tables: CSV, Parquet and JSON lines, streamed row by row, their columns cleaned on the way.
 
 mod csv;
+mod interactions;
 mod jsonl;
 mod parquet;
 mod plan;
@@ -11,6 +12,8 @@ mod stream;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+pub(in crate::data) use interactions::read_choices;
+pub use interactions::read_names;
 pub use predict::{Rows, read_rows};
 pub(in crate::data) use prepare::{Request, read};
 

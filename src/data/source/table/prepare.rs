@@ -396,7 +396,7 @@ fn encoded_targets(target: &TargetSchema) -> usize {
     match target {
         TargetSchema::Classes { names } if names.len() <= 2 => 1,
         TargetSchema::Classes { names } | TargetSchema::Values { names } => names.len(),
-        TargetSchema::NextToken => 0,
+        TargetSchema::NextToken | TargetSchema::Items => 0,
     }
 }
 
