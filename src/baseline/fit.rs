@@ -72,6 +72,8 @@ pub fn applies(config: &BaselineConfig, dataset: &Dataset) -> bool {
 fn suited(config: &BaselineConfig, dataset: &Dataset) -> Vec<BaselineKind> {
     let suits = |kind: &BaselineKind| match dataset.schema().target {
         TargetSchema::Items => matches!(kind, BaselineKind::Popularity | BaselineKind::ItemKnn),
+        // Without labels there is nothing to compare by.
+        TargetSchema::Itself { labelled } => labelled && matches!(kind, BaselineKind::KMeans | BaselineKind::Pca),
         _ => BaselineKind::SUPERVISED.contains(kind),
     };
     config.models.iter().copied().filter(suits).collect()
@@ -101,7 +103,11 @@ pub fn fit_gate(
     if (table.len() as u64) < table.of {
         say(&format!("baselines are fitted on {} of {} training rows, drawn at random", table.len(), table.of));
     }
-    let fit = |kind| kiln_classic::fit(kind, table.rows(), table.targets(), seed);
+    let unsupervised = matches!(dataset.schema().target, TargetSchema::Itself { .. });
+    let fit = |kind| match unsupervised {
+        true => kiln_classic::fit_rows(kind, table.rows(), seed),
+        false => kiln_classic::fit(kind, table.rows(), table.targets(), seed),
+    };
     choose(config, dataset, figure, (table.len(), table.of), &fit, say)
 }
 

@@ -63,6 +63,7 @@ pub(super) fn shape(schema: &Schema) -> Option<(usize, usize)> {
     };
     match &schema.target {
         TargetSchema::Classes { names } | TargetSchema::Values { names } => Some((columns, names.len())),
+        TargetSchema::Itself { .. } => Some((columns, 1)),
         TargetSchema::NextToken | TargetSchema::Items => None,
     }
 }
@@ -85,6 +86,7 @@ pub fn read_rows(dataset: &Dataset, split: Split, most: usize, seed: u64) -> Res
     };
     rows.sort_unstable();
     let (mut values, mut ids, mut reals) = (Vec::with_capacity(rows.len() * columns), Vec::new(), Vec::new());
+    let mut flags = Vec::new();
     for some in rows.chunks(BATCH) {
         let batch = dataset.batch(split, some, 0)?;
         if let HostInput::Floats { values: read, .. } = batch.input {
@@ -93,11 +95,13 @@ pub fn read_rows(dataset: &Dataset, split: Split, most: usize, seed: u64) -> Res
         match batch.target {
             HostTarget::Classes(read) => ids.extend(read.into_iter().filter_map(|id| u32::try_from(id).ok())),
             HostTarget::Values { values, .. } => reals.extend(values),
+            HostTarget::Itself { anomalies } => flags.extend(anomalies),
             HostTarget::Items(_) => {}
         }
     }
     let truth = match dataset.schema().target {
         TargetSchema::Classes { .. } => Truth::Classes(ids),
+        TargetSchema::Itself { .. } => Truth::Anomalies(flags),
         _ => Truth::Values(reals),
     };
     Ok(Table { values, columns, outputs, truth, of })

@@ -17,7 +17,9 @@ use crate::{
         source::{self, table::Layout},
     },
     error::{Error, IoContext, Result},
-    task::{host, upload_input},
+    eval::Adjusted,
+    model::Input,
+    task::{anomaly_scores, host, upload_input},
     train::{INFERENCE, Ready},
 };
 
@@ -32,7 +34,8 @@ pub fn predict(trained: &Trained, input: &Path, output: Option<&Path>, top: usiz
     if let InputSchema::Choices { .. } = &ready.task.schema().input {
         return recommend(trained, &ready, input, output, top, console);
     }
-    let mut rows = Rows::new(&ready, Writer::new(output, console.is_json())?);
+    let threshold = Adjusted::load(trained.dir.path(), ready.step).and_then(|adjusted| adjusted.threshold);
+    let mut rows = Rows::new(&ready, Writer::new(output, console.is_json())?, threshold);
     match &ready.task.schema().input {
         InputSchema::Tokens { .. } | InputSchema::Choices { .. } => {
             return Err(Error::input(format!("run `{}` is a language model", trained.dir.name()))
@@ -96,11 +99,13 @@ struct Rows<'a> {
     values: Vec<f32>,
     names: Vec<Option<String>>,
     count: usize,
+    /// Anomalies: the score from which a row is told to be one.
+    threshold: Option<f64>,
 }
 
 impl<'a> Rows<'a> {
-    fn new(ready: &'a Ready, writer: Writer) -> Self {
-        Self { ready, writer, values: Vec::new(), names: Vec::new(), count: 0 }
+    fn new(ready: &'a Ready, writer: Writer, threshold: Option<f64>) -> Self {
+        Self { ready, writer, values: Vec::new(), names: Vec::new(), count: 0, threshold }
     }
 
     /// Adds one row: the features of a table, or a picture's pixels unscaled.
@@ -123,14 +128,19 @@ impl<'a> Rows<'a> {
             _ => vec![self.values.len() / n],
         };
         let input = HostInput::Floats { values: std::mem::take(&mut self.values), shape };
-        let outputs = self.ready.model.forward(upload_input(&input, n, &self.ready.opened.device)?, INFERENCE);
-        let [_, v] = outputs.dims();
+        let input = upload_input(&input, n, &self.ready.opened.device)?;
+        let outputs = self.ready.model.forward(input.clone(), INFERENCE);
         let outputs = match self.ready.task.schema().target {
             TargetSchema::Classes { .. } => activation::softmax(outputs, 1),
+            TargetSchema::Itself { .. } => match input {
+                Input::Features(x) => anomaly_scores(outputs, x).unsqueeze_dim(1),
+                _ => outputs,
+            },
             _ => outputs,
         };
+        let [_, v] = outputs.dims();
         for (outputs, name) in host(outputs)?.chunks(v.max(1)).zip(std::mem::take(&mut self.names)) {
-            let line = describe(&self.ready.task.schema().target, outputs, self.count, name);
+            let line = describe(&self.ready.task.schema().target, outputs, self.count, name, self.threshold);
             self.writer.write(&line)?;
             self.count += 1;
         }
@@ -154,8 +164,8 @@ fn standardized(row: &[f32], scale: &Scale) -> Vec<f32> {
 /// One prediction: keys with their values, in the order of the columns.
 pub(super) type Line = Vec<(String, Value)>;
 
-/// The class with its probability and everyone's, or the values by name.
-fn describe(target: &TargetSchema, outputs: &[f32], row: usize, name: Option<String>) -> Line {
+/// The class with its probability and everyone's, the values by name, or the score and whether it is past the threshold.
+fn describe(target: &TargetSchema, outputs: &[f32], row: usize, name: Option<String>, threshold: Option<f64>) -> Line {
     let mut line = vec![match name {
         Some(name) => ("file".to_string(), json!(name)),
         None => ("row".to_string(), json!(row)),
@@ -169,6 +179,11 @@ fn describe(target: &TargetSchema, outputs: &[f32], row: usize, name: Option<Str
         }
         TargetSchema::Values { names } => {
             line.extend(names.iter().zip(outputs).map(|(name, y)| (name.clone(), json!(y))))
+        }
+        TargetSchema::Itself { .. } => {
+            line.push(("score".into(), json!(outputs.first())));
+            let flag = threshold.zip(outputs.first()).map(|(threshold, score)| f64::from(*score) >= threshold);
+            line.extend(flag.map(|flag| ("anomaly".into(), json!(flag))));
         }
         TargetSchema::NextToken | TargetSchema::Items => {}
     }

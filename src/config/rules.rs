@@ -11,7 +11,7 @@ use crate::{
         CleanConfig, ColumnConfig, Fold, FoldBy, Format, HoldoutBy, Outliers, RankingLoss, Source, TaskKind,
         TokenizerKind,
     },
-    model::{ModelConfig, PositionKind},
+    model::{AutoencoderConfig, ModelConfig, PositionKind, VaeConfig},
     optim::ScheduleKind,
 };
 
@@ -222,6 +222,7 @@ impl Rules<'_> {
             TaskKind::Classification => figure.of_classes(),
             TaskKind::Regression => figure.of_values(),
             TaskKind::Recommendation => figure.of_users(),
+            TaskKind::Anomaly => figure.of_scores(),
         };
         if !fits {
             let message = format!("`eval.figure` = {} is none of `data.task` = {}", word(&figure), word(&data.task));
@@ -230,6 +231,7 @@ impl Rules<'_> {
                 TaskKind::Classification => "use accuracy, auroc, average_precision, f1_macro or log_loss",
                 TaskKind::Regression => "use rmse, mae or r2",
                 TaskKind::Recommendation => "use recall@10, ndcg@10, mrr or hit@10",
+                TaskKind::Anomaly => "use auroc or average_precision",
             };
             self.broken(message, &["eval.figure", "data.task"], next);
         }
@@ -370,6 +372,17 @@ impl Rules<'_> {
             };
             self.broken(message, &["data.task", "model.kind"], next);
         }
+        let anomaly = plan.data.task == TaskKind::Anomaly;
+        let rebuilds = matches!(plan.model, ModelConfig::Autoencoder(_) | ModelConfig::Vae(_));
+        if anomaly != rebuilds && !text && !gpt && !recommends && !ranks {
+            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", kind(&plan.model));
+            let next = match anomaly {
+                true => "set `model.kind` to `autoencoder` or `vae`, or choose another task",
+                false => "set `model.kind` to one that the task takes, or `data.task` to `anomaly`",
+            };
+            self.broken(message, &["data.task", "model.kind"], next);
+        }
+        self.anomaly(plan);
         self.interactions(plan);
         if !text && plan.data.tokenizer != TokenizerKind::Bytes {
             let message = format!("`data.tokenizer` is for text, but `data.task` = {task}");
@@ -385,6 +398,22 @@ impl Rules<'_> {
             let message = format!("`data.format` = {} does not go with `data.task` = {task}", word(&format));
             let next = "use `text` for language models, `idx` or `images` for classification, tables for it and for regression";
             self.broken(message, &["data.format", "data.task"], next);
+        }
+    }
+
+    fn anomaly(&mut self, plan: &Plan) {
+        let Some(asked) = &plan.data.anomaly else { return };
+        if plan.data.task != TaskKind::Anomaly {
+            let message = format!("`data.anomaly` is for anomalies, but `data.task` = {}", word(&plan.data.task));
+            self.broken(message, &["data.anomaly", "data.task"], "remove `anomaly`");
+        }
+        if !(asked.quantile > 0.0 && asked.quantile < 1.0) {
+            let message = format!("`data.anomaly.quantile` must be between 0 and 1, found {}", asked.quantile);
+            self.broken(message, &["data.anomaly.quantile"], "give the share of training rows below the threshold");
+        }
+        if asked.normal.is_empty() {
+            let message = "`data.anomaly.normal` is empty, so no row would be normal";
+            self.broken(message, &["data.anomaly.normal"], "list what the target column says of a normal row");
         }
     }
 
@@ -450,6 +479,17 @@ impl Rules<'_> {
                     );
                 }
             }
+            ModelConfig::Autoencoder(AutoencoderConfig { hidden, code, dropout, .. })
+            | ModelConfig::Vae(VaeConfig { hidden, code, dropout, .. }) => {
+                self.at_least_one(&[("model.code", *code)]);
+                self.below_one(&[("model.dropout", *dropout)]);
+                if hidden.contains(&0) {
+                    self.broken("`model.hidden` has a layer of width 0", &["model.hidden"], "give positive widths");
+                }
+                if let ModelConfig::Vae(vae) = &plan.model {
+                    self.not_negative(&[("model.beta", vae.beta)]);
+                }
+            }
             ModelConfig::MatrixFactorization(factors) => self.at_least_one(&[("model.width", factors.width)]),
             ModelConfig::Neumf(neumf) => {
                 self.at_least_one(&[("model.width", neumf.width)]);
@@ -497,6 +537,8 @@ fn kind(model: &ModelConfig) -> &'static str {
         ModelConfig::Cnn(_) => "cnn",
         ModelConfig::Gpt(_) => "gpt",
         ModelConfig::Vit(_) => "vit",
+        ModelConfig::Autoencoder(_) => "autoencoder",
+        ModelConfig::Vae(_) => "vae",
         ModelConfig::MatrixFactorization(_) => "matrix-factorization",
         ModelConfig::Neumf(_) => "neumf",
         ModelConfig::TwoTower(_) => "two-tower",

@@ -42,6 +42,11 @@ pub enum HostTarget {
     },
     /// Which items should be scored highest.
     Items(Wanted),
+    /// The input itself.
+    Itself {
+        /// Whether each row is an anomaly; it takes no part in the loss.
+        anomalies: Vec<bool>,
+    },
 }
 
 /// Which items of [`HostInput::Choices`] should be scored highest.
@@ -82,7 +87,7 @@ impl HostBatch {
     pub fn valid(&self) -> usize {
         match &self.target {
             HostTarget::Classes(ids) => ids.iter().filter(|&&id| id != IGNORE).count(),
-            HostTarget::Values { .. } | HostTarget::Items(_) => self.rows.len(),
+            HostTarget::Values { .. } | HostTarget::Items(_) | HostTarget::Itself { .. } => self.rows.len(),
         }
     }
 }

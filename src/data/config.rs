@@ -21,6 +21,8 @@ pub enum TaskKind {
     Regression,
     /// Rank the items that a user may choose.
     Recommendation,
+    /// Score rows by how unlike those of training they are.
+    Anomaly,
 }
 
 impl TaskKind {
@@ -31,6 +33,7 @@ impl TaskKind {
             Self::Classification => "classification",
             Self::Regression => "regression",
             Self::Recommendation => "recommendation",
+            Self::Anomaly => "anomaly",
         }
     }
 }
@@ -126,6 +129,25 @@ impl Default for Holdout {
     }
 }
 
+/// `[data.anomaly]`: which rows are normal, and how many of them may be told to be not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnomalyConfig {
+    /// Values of the target column that mean a normal row; every other one is an anomaly.
+    pub normal: Vec<String>,
+    /// Train on rows that the target column says are normal, not on all.
+    pub only_normal: bool,
+    /// Share of training rows whose scores lie below the threshold.
+    pub quantile: f64,
+}
+
+impl Default for AnomalyConfig {
+    fn default() -> Self {
+        let normal = ["0", "false", "no", "normal"].map(String::from).to_vec();
+        Self { normal, only_normal: false, quantile: 0.99 }
+    }
+}
+
 /// The `[data]` section of a config.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -162,6 +184,9 @@ pub struct DataConfig {
     /// Recommendation: the columns of a table of who chose what, and which of its rows are held out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interactions: Option<InteractionsConfig>,
+    /// Anomalies: which rows are normal; the target column, which need not be there, tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<AnomalyConfig>,
     /// CSV: whether the first row names the columns; without names they are `c0`, `c1`, ...
     #[serde(default = "yes")]
     pub header: bool,

@@ -258,11 +258,15 @@ impl Dataset {
             self.standardize(values.get_mut(first..).unwrap_or_default());
             match &self.inner.schema.target {
                 TargetSchema::Classes { names } => classes.push(class(shard, targets, names.len())?),
+                TargetSchema::Itself { .. } => classes.push(class(shard, targets, 2)?),
                 _ => reals.extend(floats(targets)),
             }
         }
         let target = match &self.inner.schema.target {
             TargetSchema::Values { names } => HostTarget::Values { values: reals, width: names.len() },
+            TargetSchema::Itself { .. } => {
+                HostTarget::Itself { anomalies: classes.iter().map(|id| *id == 1).collect() }
+            }
             _ => HostTarget::Classes(classes),
         };
         Ok((HostInput::Floats { values, shape: shape.to_vec() }, target))
@@ -318,7 +322,7 @@ fn check_layout(schema: &Schema, shard: &Shard) -> Result<()> {
     let layout = shard.layout();
     let (target, targets) = match &schema.target {
         TargetSchema::NextToken | TargetSchema::Items => (TargetKind::None, 0),
-        TargetSchema::Classes { .. } => (TargetKind::Class, 1),
+        TargetSchema::Classes { .. } | TargetSchema::Itself { .. } => (TargetKind::Class, 1),
         TargetSchema::Values { names } => (TargetKind::Values, names.len() as u64),
     };
     let expected = match &schema.input {

@@ -65,6 +65,10 @@ impl Dataset {
                 let named = names.iter().zip(values).map(|(name, v)| format!("{name} = {v}"));
                 named.collect::<Vec<_>>().join(", ")
             }
+            (HostTarget::Itself { anomalies }, TargetSchema::Itself { labelled: true }) => {
+                if anomalies.contains(&true) { "an anomaly".into() } else { "normal".into() }
+            }
+            (HostTarget::Itself { .. }, _) => "no label".into(),
             (other, _) => format!("{other:?}"),
         }
     }

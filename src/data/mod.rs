@@ -28,7 +28,7 @@ pub use clean::{
     Categories, Category, CleanConfig, Codes, Column, ColumnConfig, ColumnType, Constant, Date, DateParts, Encode,
     Fence, Impute, Number, OnOutlier, OnUnseen, Outliers, Policies, Policy, Scaler, Scaling, TableSchema, Transform,
 };
-pub use config::{DataConfig, Format, Holdout, HoldoutBy, Source, TaskKind, TokenizerKind};
+pub use config::{AnomalyConfig, DataConfig, Format, Holdout, HoldoutBy, Source, TaskKind, TokenizerKind};
 pub use dataset::Dataset;
 pub use fold::{Fold, FoldBy};
 pub use interactions::{InteractionsConfig, RankingLoss, SplitPerUser};

@@ -129,6 +129,9 @@ struct RecordsKey<'a> {
     channels: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     interactions: Option<InteractionsConfig>,
+    /// The words of a normal row, and whether others are left out of training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anomaly: Option<(&'a [String], bool)>,
 }
 
 fn fingerprint(
@@ -165,6 +168,7 @@ fn fingerprint(
             image_size: config.image_size,
             channels: config.channels,
             interactions: config.interactions.as_ref().map(InteractionsConfig::prepared),
+            anomaly: config.anomaly.as_ref().map(|asked| (asked.normal.as_slice(), asked.only_normal)),
         }),
     };
     let json = serde_json::to_vec(&key).map_err(|e| Error::failed(format!("the fingerprint failed: {e}")))?;
@@ -192,6 +196,9 @@ fn check_task(task: TaskKind, format: Format) -> Result<()> {
         (TaskKind::LanguageModel, Format::Text) => return Ok(()),
         (TaskKind::Recommendation, Format::Text | Format::Idx | Format::Images) => {
             "recommendation learns from a table of who chose what"
+        }
+        (TaskKind::Anomaly, Format::Text | Format::Idx | Format::Images) => {
+            "anomalies are told among the rows of a table"
         }
         (TaskKind::LanguageModel, _) => "`data.task` = \"language-model\" reads text, and `data.format` is another",
         (_, Format::Text) => "text has no classes or values to learn, so `data.task` must be \"language-model\"",

@@ -160,6 +160,7 @@ fn check(layout: &Layout, classes: u32, records: &Records) -> Result<usize> {
     let targets = match &records.target {
         TargetSchema::Classes { names } => names.len() >= classes as usize && layout.target == TargetKind::Class,
         TargetSchema::Values { names } => names.len() as u64 == layout.targets && layout.target == TargetKind::Values,
+        TargetSchema::Itself { .. } => classes <= 2 && layout.target == TargetKind::Class,
         TargetSchema::NextToken | TargetSchema::Items => false,
     };
     if width as u64 != layout.width || element != layout.element || !targets {

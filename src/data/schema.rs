@@ -101,13 +101,18 @@ pub enum TargetSchema {
     },
     /// The items that the user chooses.
     Items,
+    /// The row itself; whether it is an anomaly is known of labelled rows.
+    Itself {
+        /// Whether rows say what they are.
+        labelled: bool,
+    },
 }
 
 impl TargetSchema {
     /// The names of classes or values.
     pub fn names(&self) -> &[String] {
         match self {
-            Self::NextToken | Self::Items => &[],
+            Self::NextToken | Self::Items | Self::Itself { .. } => &[],
             Self::Classes { names } | Self::Values { names } => names,
         }
     }

@@ -4,6 +4,7 @@
 //! that isn't defined (a class that never occurs, an AUROC with one class) is `None` and left out of `metrics()`.
 //! A prediction that isn't finite makes every figure undefined and is counted in `non_finite`.
 
+mod anomaly;
 mod bootstrap;
 mod calibration;
 mod classification;
@@ -18,6 +19,7 @@ mod threshold;
 
 use std::collections::BTreeMap;
 
+pub use anomaly::{Anomalies, flagged, score_threshold};
 pub(crate) use bootstrap::splitmix;
 pub use bootstrap::{Estimate, Interval, Paired, Resampling, estimates, paired, percentile_interval, resamples};
 pub use calibration::{BINS, Calibration, ReliabilityBin, Temperature, calibration, fit_temperature};

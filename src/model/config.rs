@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{FactorsConfig, NeumfConfig, TwoTowerConfig};
+use super::{AutoencoderConfig, FactorsConfig, NeumfConfig, TwoTowerConfig, VaeConfig};
 
 /// The shape of one example, as a model sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +58,10 @@ pub enum ModelConfig {
     Gpt(GptConfig),
     /// A vision transformer.
     Vit(VitConfig),
+    /// Anomalies: rows through a narrow code and back.
+    Autoencoder(AutoencoderConfig),
+    /// Anomalies: the same with a code that is a distribution.
+    Vae(VaeConfig),
     /// Recommendation: a vector and a bias for every user and item.
     MatrixFactorization(FactorsConfig),
     /// Recommendation: neural collaborative filtering.

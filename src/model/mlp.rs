@@ -63,7 +63,7 @@ impl Mlp {
 
 impl Activation {
     /// Element by element.
-    fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+    pub(super) fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Relu => activation::relu(x),
             Self::Gelu => kiln_kernels::gelu(x),

@@ -10,6 +10,7 @@ use crate::{
     nn::Compute,
 };
 
+mod autoencoder;
 mod cnn;
 mod config;
 mod cost;
@@ -28,6 +29,7 @@ mod tests;
 mod two_tower;
 mod vit;
 
+pub use autoencoder::{Autoencoder, AutoencoderConfig, VaeConfig};
 pub use cnn::Cnn;
 pub use config::*;
 pub use decoder::Decoder;
@@ -91,6 +93,8 @@ pub enum Model {
     Gpt(Gpt),
     /// A vision transformer.
     Vit(Vit),
+    /// An autoencoder, variational or not.
+    Autoencoder(Autoencoder),
     /// A vector and a bias for every user and item.
     Factors(Factors),
     /// Neural collaborative filtering.
@@ -108,6 +112,8 @@ impl ModelConfig {
             Self::Cnn(_) => "cnn",
             Self::Gpt(_) => "gpt",
             Self::Vit(_) => "vit",
+            Self::Autoencoder(_) => "autoencoder",
+            Self::Vae(_) => "vae",
             Self::MatrixFactorization(_) => "matrix-factorization",
             Self::Neumf(_) => "neumf",
             Self::TwoTower(_) => "two-tower",
@@ -129,6 +135,8 @@ impl ModelConfig {
             Self::Cnn(config) => config.check(sig),
             Self::Gpt(config) => config.check(sig),
             Self::Vit(config) => config.check(sig),
+            Self::Autoencoder(config) => config.check(sig),
+            Self::Vae(config) => config.check(sig),
             Self::MatrixFactorization(config) => config.check(sig),
             Self::Neumf(config) => config.check(sig),
             Self::TwoTower(config) => config.check(sig),
@@ -158,6 +166,8 @@ impl ModelConfig {
             },
             Self::Gpt(config) => Model::Gpt(config.init(sig, device)?),
             Self::Vit(config) => Model::Vit(config.init(sig, device)?),
+            Self::Autoencoder(config) => Model::Autoencoder(config.init(sig, device)?),
+            Self::Vae(config) => Model::Autoencoder(config.init(sig, device)?),
             Self::MatrixFactorization(config) => Model::Factors(config.init(sig, device)?),
             Self::Neumf(config) => Model::Neumf(config.init(sig, device)?),
             Self::TwoTower(config) => Model::TwoTower(config.init(sig, device)?),
@@ -174,6 +184,8 @@ impl ModelConfig {
             },
             Self::Gpt(config) => config.cost(sig),
             Self::Vit(config) => config.cost(sig),
+            Self::Autoencoder(config) => config.cost(sig),
+            Self::Vae(config) => config.cost(sig),
             Self::MatrixFactorization(config) => config.cost(sig),
             Self::Neumf(config) => config.cost(sig),
             Self::TwoTower(config) => config.cost(sig),
@@ -217,6 +229,8 @@ impl Model {
             Self::Cnn(_) | Self::Resnet(_) => "cnn",
             Self::Gpt(_) => "gpt",
             Self::Vit(_) => "vit",
+            Self::Autoencoder(model) if model.is_variational() => "vae",
+            Self::Autoencoder(_) => "autoencoder",
             Self::Factors(_) => "matrix-factorization",
             Self::Neumf(_) => "neumf",
             Self::TwoTower(_) => "two-tower",
@@ -245,6 +259,7 @@ impl Model {
             Self::Cnn(model) => model.forward(input.image().cast(activations)),
             Self::Resnet(model) => model.forward(input.image().cast(activations)),
             Self::Vit(model) => model.forward(input.image().cast(activations)),
+            Self::Autoencoder(model) => model.forward(input.flat().cast(activations)),
             Self::Factors(model) => model.forward(input.choices(), activations),
             Self::Neumf(model) => model.forward(input.choices(), activations),
             Self::TwoTower(model) => model.forward(input.choices(), activations),

@@ -66,6 +66,8 @@ fn zoo() -> Vec<(ModelConfig, Signature)> {
         (ModelConfig::Gpt(gpt2(2, 2, 16)), tokens(11, 6)),
         (ModelConfig::Gpt(llama(2, 4, 16)), tokens(11, 6)),
         (ModelConfig::Vit(vit()), picture(3, 8, 3)),
+        (ModelConfig::Autoencoder(AutoencoderConfig { hidden: vec![6], code: 2, ..Default::default() }), table(5, 5)),
+        (ModelConfig::Vae(VaeConfig { hidden: vec![6, 4], code: 2, ..Default::default() }), table(5, 5)),
         (ModelConfig::MatrixFactorization(FactorsConfig { width: 8 }), choices(5, 7)),
         (ModelConfig::Neumf(NeumfConfig { width: 8, hidden: vec![6, 4], dropout: 0.0 }), choices(5, 7)),
         (ModelConfig::TwoTower(TwoTowerConfig { width: 8, hidden: vec![6, 4], ..Default::default() }), choices(5, 7)),
@@ -186,7 +188,9 @@ fn every_kind_runs_forward_and_gives_every_parameter_a_gradient() {
             let model = config.init(&sig, &device).unwrap();
             let y = model.forward(batch(&sig, &device), compute);
             let rows = if let InputShape::Tokens { context, .. } = sig.input { 2 * context } else { 2 };
-            assert_eq!((y.dims(), y.dtype()), ([rows, sig.outputs], burn::tensor::DType::F32));
+            // A variational autoencoder says how far its code is from a normal one as well.
+            let outputs = sig.outputs + usize::from(matches!(config, ModelConfig::Vae(_)));
+            assert_eq!((y.dims(), y.dtype()), ([rows, outputs], burn::tensor::DType::F32));
             let grads = y.powi_scalar(2).mean().backward();
             model.visit(&mut Grads(&grads, Paths::default()));
         }
@@ -223,6 +227,36 @@ fn a_recommender_scores_a_shared_list_as_it_does_each_users_own() {
         let own = score(list.expand([3, 4]));
         shared.into_data().assert_approx_eq::<f32>(&own.into_data(), Tolerance::absolute(1e-5));
     }
+}
+
+#[test]
+fn a_variational_code_is_drawn_while_training_alone_and_its_divergence_is_the_closed_form() {
+    let device = Device::flex().autodiff();
+    device.seed(5);
+    let config = VaeConfig { hidden: vec![], code: 2, beta: 0.5, ..Default::default() };
+    let model = ModelConfig::Vae(config).init(&table(3, 3), &device).unwrap();
+    let x = Tensor::<2>::from_data([[0.5, -1.0, 2.0]], &device);
+    let run = |model: &Model| {
+        model.forward(Input::Features(x.clone()), FloatDType::F32).inner().into_data().try_to_vec::<f32>().unwrap()
+    };
+    assert_ne!(run(&model)[..3], run(&model)[..3], "the code is drawn anew");
+    let valid = model.valid();
+    assert_eq!(run(&valid), run(&valid));
+    let Model::Autoencoder(_) = &model else { panic!() };
+    let tensors = crate::nn::tensors_of(&model).unwrap();
+    let read = |name: &str| tensors[name].clone().try_to_vec::<f32>().unwrap();
+    let code = |name: &str, at: usize| -> f64 {
+        let (weight, bias) = (read(&format!("{name}.weight")), read(&format!("{name}.bias")));
+        [0.5, -1.0, 2.0].iter().enumerate().map(|(i, v)| v * f64::from(weight[i * 2 + at])).sum::<f64>()
+            + f64::from(bias[at])
+    };
+    let divergence: f64 = (0..2)
+        .map(|at| {
+            let (mean, log) = (code("code", at), code("log_variance", at));
+            0.5 * (mean * mean + log.exp() - log - 1.0)
+        })
+        .sum();
+    assert!((f64::from(run(&valid)[3]) - 2.0 * 0.5 / 3.0 * divergence).abs() < 1e-5);
 }
 
 #[test]

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use burn::{prelude::*, tensor::activation};
 use serde::Serialize;
 
-use super::{Targets, Task, summed_loss};
+use super::{Targets, Task, anomaly_scores, summed_loss};
 use crate::{
     data::{TargetSchema, TaskKind},
     error::{Error, Result},
-    metric::{Classification, Language, Predictions, Ranked, Regression, Truth, USER_FIGURES, places, user_figures},
+    metric::{
+        Anomalies, Classification, Language, Predictions, Ranked, Regression, Truth, USER_FIGURES, places, user_figures,
+    },
     model::Outputs,
 };
 
@@ -51,6 +53,7 @@ enum Metric {
     Classification(Classification),
     Regression { metric: Regression, names: Vec<String> },
     Ranked(Ranked),
+    Anomalies(Anomalies),
 }
 
 impl Meter {
@@ -63,6 +66,9 @@ impl Meter {
                 Metric::Regression { metric: Regression::new(names.len()), names: names.clone() }
             }
             (TaskKind::Recommendation, _) => Metric::Ranked(Ranked::default()),
+            (TaskKind::Anomaly, target) => {
+                Metric::Anomalies(Anomalies::new(matches!(target, TargetSchema::Itself { labelled: true })))
+            }
             _ => Metric::Language { metric: Language::new(), bytes_per_token: task.schema().bytes_per_token },
         };
         Self { metric, count: 0, kept: None }
@@ -100,6 +106,10 @@ impl Meter {
                     kept.values.extend(values);
                 }
             }
+            (Metric::Anomalies(metric), Targets::Itself { x, anomalies }) => {
+                let scores = host(anomaly_scores(outputs.logits(), x))?;
+                metric.add(&scores, &anomalies);
+            }
             (Metric::Ranked(metric), Targets::Ranked { relevant, seen }) => {
                 let outputs = outputs.logits();
                 let items = outputs.dims()[1];
@@ -135,6 +145,7 @@ impl Meter {
             Metric::Classification(metric) => {
                 Some(Predictions::new(kept.outputs, metric.classes(), Truth::Classes(kept.ids))?)
             }
+            Metric::Anomalies(metric) => Some(metric.predictions()?),
             Metric::Ranked(_) => {
                 let users = kept.outputs.len() / USER_FIGURES;
                 Some(Predictions::new(kept.outputs, USER_FIGURES, Truth::Users(users))?)
@@ -166,6 +177,7 @@ impl Meter {
                 let report = metric.finish();
                 (report.metrics(), to_json(&report)?)
             }
+            Metric::Anomalies(metric) => (metric.figures(), serde_json::Value::Null),
             Metric::Ranked(metric) => {
                 let report = metric.finish();
                 (report.figures.clone(), to_json(&report)?)

@@ -33,6 +33,13 @@ pub enum Targets {
     Classes(Tensor<1, Int>),
     /// Real values, `[b, width]`.
     Values(Tensor<2>),
+    /// The input itself, `[b, f]`, and which rows are anomalies, on the host.
+    Itself {
+        /// What should come back.
+        x: Tensor<2>,
+        /// One a row.
+        anomalies: Vec<bool>,
+    },
     /// The first item of every row's own.
     First,
     /// The item in the place of the row; `[b, b]` is added to the scores first.
@@ -58,6 +65,7 @@ impl Task {
                 | (TaskKind::Classification, TargetSchema::Classes { .. })
                 | (TaskKind::Regression, TargetSchema::Values { .. })
                 | (TaskKind::Recommendation, TargetSchema::Items)
+                | (TaskKind::Anomaly, TargetSchema::Itself { .. })
         );
         if !fits {
             let found = match schema.target {
@@ -65,6 +73,7 @@ impl Task {
                 TargetSchema::Classes { .. } => "classes",
                 TargetSchema::Values { .. } => "real values",
                 TargetSchema::Items => "items that users chose",
+                TargetSchema::Itself { .. } => "the rows themselves",
             };
             return Err(Error::input(format!("`data.task` does not fit the data: its targets are {found}")).next(
                 "set `data.task` to language-model for text, classification for classes, regression for values, recommendation for
@@ -102,7 +111,8 @@ impl Task {
         let outputs = match (&self.schema.target, &self.schema.input) {
             (TargetSchema::Classes { names } | TargetSchema::Values { names }, _) => names.len(),
             (TargetSchema::NextToken, InputSchema::Tokens { vocab, .. }) => *vocab,
-            (TargetSchema::Items, _) => 1,
+            (TargetSchema::Itself { .. }, InputSchema::Table { columns }) => columns.len(),
+            (TargetSchema::Items | TargetSchema::Itself { .. }, _) => 1,
             (TargetSchema::NextToken, _) => 0,
         };
         Signature { input, outputs }
@@ -124,6 +134,12 @@ impl Task {
             HostTarget::Values { values, width } => {
                 Targets::Values(floats(values.clone(), [batch.rows.len(), *width], device))
             }
+            HostTarget::Itself { anomalies } => {
+                let Input::Features(x) = &input else {
+                    return Err(Error::failed("anomalies are told among the rows of a table"));
+                };
+                Targets::Itself { x: x.clone(), anomalies: anomalies.clone() }
+            }
             HostTarget::Items(Wanted::First) => Targets::First,
             HostTarget::Items(Wanted::Shared { offsets }) => {
                 Targets::Shared(floats(offsets.clone(), [batch.rows.len(); 2], device))
@@ -136,7 +152,8 @@ impl Task {
     }
 
     /// The training loss: `scale` times the sum over the valid targets of the cross-entropy in nats, or of the squared
-    /// error averaged over the targets of a row; of recommendations, what `data.interactions.loss` says. The result is
+    /// error averaged over the targets of a row; of recommendations, what `data.interactions.loss` says; of anomalies, the
+    /// scores. The result is
     /// `[1]` in f32.
     pub fn loss(&self, outputs: Outputs, targets: Targets, scale: f64) -> Tensor<1> {
         match targets {
@@ -145,6 +162,7 @@ impl Task {
                 let width = values.dims()[1] as f64;
                 (outputs.logits() - values).square().sum() * (scale / width)
             }
+            Targets::Itself { x, .. } => anomaly_scores(outputs.logits(), x).sum() * scale,
             Targets::First => first(self.ranking, outputs.logits()) * scale,
             Targets::Shared(offsets) => {
                 let scores = outputs.logits() + offsets;
@@ -165,6 +183,14 @@ impl Task {
     pub fn keeping_meter(&self) -> Meter {
         Meter::new(self).keeping()
     }
+}
+
+/// How badly rows `[b, f]` come back, `[b]`: the mean squared error, and what an output beyond `f` adds to it.
+pub fn anomaly_scores(outputs: Tensor<2>, x: Tensor<2>) -> Tensor<1> {
+    let ([_, f], [_, all]) = (x.dims(), outputs.dims());
+    let error = (outputs.clone().narrow(1, 0, f) - x).square().mean_dim(1); // [b, 1]
+    let score = if all > f { error + outputs.narrow(1, f, 1) } else { error };
+    score.squeeze_dim::<1>(1)
 }
 
 /// The loss of scores `[b, 1 + drawn]` whose first is of the chosen item, summed over the rows.

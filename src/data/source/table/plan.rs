@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Layout, columns};
 use crate::data::fetch::nearest;
-use crate::data::{DataConfig, HoldoutBy};
+use crate::data::{DataConfig, HoldoutBy, TaskKind};
 use crate::error::{Error, Result};
 
 /// The columns' names by their use.
@@ -26,6 +26,7 @@ impl Plan {
         };
         let columns = columns(file, &Layout::from(config))?;
         let targets = match (config.target.as_slice(), columns.last()) {
+            ([], _) if config.task == TaskKind::Anomaly => Vec::new(), // rows need no label
             ([], Some(last)) => vec![last.clone()],
             (targets, _) => targets.to_vec(),
         };
@@ -45,7 +46,7 @@ impl Plan {
         let plan = Self { features, targets, split, by };
         plan.check_columns(file, config)?;
         resolve(file, &columns, &plan.names())?;
-        plan.check(file)?;
+        plan.check(file, config)?;
         Ok(plan)
     }
 
@@ -79,8 +80,9 @@ impl Plan {
         Err(absent(file, &self.features, name).at(format!("`data.columns.{name}`")))
     }
 
-    fn check(&self, file: &Path) -> Result<()> {
-        if self.features.is_empty() || self.targets.is_empty() {
+    fn check(&self, file: &Path, config: &DataConfig) -> Result<()> {
+        let needs_target = config.task != TaskKind::Anomaly;
+        if self.features.is_empty() || needs_target && self.targets.is_empty() {
             return Err(Error::input(format!("{} has no columns left for features", file.display()))
                 .next("check `data.target`, `data.features` and `data.delimiter`"));
         }

@@ -13,8 +13,8 @@ use crate::data::clean::{
 use crate::data::fold::shared_out;
 use crate::data::split::{Splitter, time};
 use crate::data::{
-    DataConfig, Features, Fold, FoldBy, HoldoutBy, InputSchema, RecordSink, Records, Schema, Split, Target,
-    TargetSchema, TaskKind,
+    AnomalyConfig, DataConfig, Features, Fold, FoldBy, HoldoutBy, InputSchema, RecordSink, Records, Schema, Split,
+    Target, TargetSchema, TaskKind,
 };
 use crate::error::{Error, Result};
 
@@ -98,6 +98,10 @@ impl<'a> Table<'a> {
             return Err(Error::input("a table cannot be the data of a language model")
                 .next("set `data.task` to \"classification\" or \"regression\", or give text"));
         }
+        if config.task == TaskKind::Anomaly && plan.targets.len() > 1 {
+            return Err(Error::input(format!("one column tells anomalies, not {}", plan.targets.join(", ")))
+                .next("give one column in `data.target`, or none"));
+        }
         if config.task == TaskKind::Classification && plan.targets.len() != 1 {
             return Err(Error::input(format!("classification needs one target, not {}", plan.targets.join(", ")))
                 .next("give one column in `data.target`"));
@@ -158,12 +162,31 @@ impl<'a> Table<'a> {
         self.raw(&mut |place, cells| {
             let split = pass.next(by.and_then(|by| cells.get(by)).unwrap_or(&Cell::Missing));
             let Some(split) = split.map_err(|_| self.no_split(place))? else { return Ok(ControlFlow::Continue(())) };
-            let training = (split == Split::Train).then_some(trained);
-            trained += u64::from(training.is_some());
             let (own, rest) = cells.split_at(features.min(cells.len()));
             let targets = rest.get(..self.plan.targets.len()).unwrap_or(rest);
+            if split == Split::Train && self.leaves_out(targets) {
+                return Ok(ControlFlow::Continue(()));
+            }
+            let training = (split == Split::Train).then_some(trained);
+            trained += u64::from(training.is_some());
             each(Row { place, split, features: own, targets, training })
         })
+    }
+
+    /// Whether a training row is an anomaly, where those take no part.
+    fn leaves_out(&self, targets: &[Cell<'_>]) -> bool {
+        let only_normal = self.config.anomaly.as_ref().is_some_and(|asked| asked.only_normal);
+        self.config.task == TaskKind::Anomaly && only_normal && self.anomaly(targets).is_ok_and(|is| is)
+    }
+
+    /// Whether a row is an anomaly; one without a label is not.
+    fn anomaly(&self, targets: &[Cell<'_>]) -> Result<bool, Fault> {
+        let Some(cell) = targets.first() else { return Ok(false) };
+        if cell.is_missing(&[]) {
+            return Err(Fault::Missing);
+        }
+        let (name, usual) = (cell.name()?, AnomalyConfig::default());
+        Ok(!self.config.anomaly.as_ref().unwrap_or(&usual).normal.iter().any(|normal| *normal == *name))
     }
 
     fn no_split(&self, place: Place<'_>) -> Error {
@@ -245,6 +268,7 @@ impl<'a> Table<'a> {
         })?;
         let target = match self.config.task {
             TaskKind::Classification => TargetSchema::Classes { names: clean::sorted(classes.into_iter().collect()) },
+            TaskKind::Anomaly => TargetSchema::Itself { labelled: !self.plan.targets.is_empty() },
             _ => TargetSchema::Values { names: self.plan.targets.clone() },
         };
         let width = encoded_targets(&target);
@@ -366,6 +390,10 @@ impl<'a> Table<'a> {
         reals: &mut Vec<f32>,
     ) -> Result<Option<u32>, (&str, Fault)> {
         reals.clear();
+        if let TargetSchema::Itself { .. } = target {
+            let column = self.plan.targets.first().map_or("", String::as_str);
+            return self.anomaly(row.targets).map(|is| Some(u32::from(is))).map_err(|fault| (column, fault));
+        }
         let named = self.plan.targets.iter().map(String::as_str).zip(row.targets);
         for (column, cell) in named {
             if let TargetSchema::Classes { .. } = target {
@@ -396,7 +424,7 @@ fn encoded_targets(target: &TargetSchema) -> usize {
     match target {
         TargetSchema::Classes { names } if names.len() <= 2 => 1,
         TargetSchema::Classes { names } | TargetSchema::Values { names } => names.len(),
-        TargetSchema::NextToken | TargetSchema::Items => 0,
+        TargetSchema::NextToken | TargetSchema::Items | TargetSchema::Itself { .. } => 0,
     }
 }
 
