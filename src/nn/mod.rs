@@ -18,6 +18,7 @@ mod embedding;
 mod feed_forward;
 mod linear;
 mod norm;
+mod recurrent;
 mod rotary;
 mod state;
 
@@ -30,6 +31,7 @@ pub use embedding::Embedding;
 pub use feed_forward::{FeedForward, FeedForwardConfig};
 pub use linear::{Linear, LinearConfig};
 pub use norm::Norm;
+pub use recurrent::{Cell, Recurrent, RecurrentConfig, Unrolled};
 pub use rotary::Rotary;
 pub use state::{ModulePath, hash_of, load_tensors, num_bytes, tensors_of};
 pub(crate) use state::{misfit, mismatch};
