@@ -6,7 +6,7 @@ use kiln_classic::{Fault, Model};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BaselineConfig, BaselineKind, When,
+    BaselineConfig, BaselineKind, When, naive,
     rows::{predictions_of, read_rows, shape},
     users,
 };
@@ -61,7 +61,10 @@ impl Gate {
 pub fn applies(config: &BaselineConfig, dataset: &Dataset) -> bool {
     let wanted = match config.on {
         When::Never => false,
-        When::Tables => matches!(dataset.schema().input, InputSchema::Table { .. } | InputSchema::Choices { .. }),
+        When::Tables => matches!(
+            dataset.schema().input,
+            InputSchema::Table { .. } | InputSchema::Windows { .. } | InputSchema::Choices { .. }
+        ),
         When::Always => true,
     };
     let known = shape(dataset.schema()).is_some() || dataset.schema().target == TargetSchema::Items;
@@ -74,7 +77,11 @@ fn suited(config: &BaselineConfig, dataset: &Dataset) -> Vec<BaselineKind> {
         TargetSchema::Items => matches!(kind, BaselineKind::Popularity | BaselineKind::ItemKnn),
         // Without labels there is nothing to compare by.
         TargetSchema::Itself { labelled } => labelled && matches!(kind, BaselineKind::KMeans | BaselineKind::Pca),
-        _ => BaselineKind::SUPERVISED.contains(kind),
+        _ => {
+            let forecasts = dataset.schema().forecast().is_some();
+            BaselineKind::SUPERVISED.contains(kind)
+                || forecasts && matches!(kind, BaselineKind::Last | BaselineKind::Seasonal)
+        }
     };
     config.models.iter().copied().filter(suits).collect()
 }
@@ -105,6 +112,7 @@ pub fn fit_gate(
     }
     let unsupervised = matches!(dataset.schema().target, TargetSchema::Itself { .. });
     let fit = |kind| match unsupervised {
+        _ if matches!(kind, BaselineKind::Last | BaselineKind::Seasonal) => naive::fit(kind, dataset.schema()),
         true => kiln_classic::fit_rows(kind, table.rows(), seed),
         false => kiln_classic::fit(kind, table.rows(), table.targets(), seed),
     };

@@ -2,6 +2,7 @@
 
 mod config;
 mod fit;
+mod naive;
 mod rows;
 mod store;
 mod users;

@@ -59,6 +59,7 @@ pub(super) fn shape(schema: &Schema) -> Option<(usize, usize)> {
     let columns = match &schema.input {
         InputSchema::Table { columns } => columns.len(),
         InputSchema::Image { channels, height, width } => channels * height * width,
+        InputSchema::Windows { columns, length, .. } => length * columns.len(),
         InputSchema::Tokens { .. } | InputSchema::Choices { .. } => return None,
     };
     match &schema.target {

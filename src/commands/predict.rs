@@ -1,6 +1,7 @@
 //! `kiln predict`: a prediction for every row of a file, or for every picture.
 
 use std::{
+    collections::{HashMap, VecDeque},
     fs::File,
     io::{BufRead, BufReader, BufWriter, Read, Write},
     path::{Path, PathBuf},
@@ -13,12 +14,12 @@ use serde_json::{Value, json};
 use super::{Console, Trained, recommend::recommend};
 use crate::{
     data::{
-        DataConfig, HostInput, InputSchema, Scale, TableSchema, TargetSchema,
+        DataConfig, HostInput, InputSchema, Scale, Schema, TableSchema, TargetSchema, WindowConfig,
         source::{self, table::Layout},
     },
     error::{Error, IoContext, Result},
     eval::Adjusted,
-    model::Input,
+    model::{Input, Outputs},
     task::{anomaly_scores, host, upload_input},
     train::{INFERENCE, Ready},
 };
@@ -41,20 +42,28 @@ pub fn predict(trained: &Trained, input: &Path, output: Option<&Path>, top: usiz
             return Err(Error::input(format!("run `{}` is a language model", trained.dir.name()))
                 .next("use `kiln generate` for it"));
         }
-        InputSchema::Table { .. } => {
+        InputSchema::Table { .. } | InputSchema::Windows { .. } => {
             let schema = ready.task.schema();
             let needed = schema.table.as_ref().map(TableSchema::needed).unwrap_or_default();
             let layout = layout(input, &needed, schema.target.names(), &trained.plan.data)?;
             // All faults are told before anything is written.
             let read = source::table::read_rows(input, schema, &layout, &mut |_| Ok(()))?;
             read.told.iter().for_each(|line| console.say(line));
-            source::table::read_rows(input, schema, &layout, &mut |row| rows.push(row, None))?;
+            let mut windows = Recent::new(schema, trained.plan.data.window.as_ref(), input, &layout)?;
+            let mut number = 0;
+            source::table::read_rows(input, schema, &layout, &mut |row| {
+                number += 1;
+                match &mut windows {
+                    None => rows.push(row, number - 1, None),
+                    Some(windows) => windows.add(row, number - 1).map_or(Ok(()), |w| rows.push(&w, number - 1, None)),
+                }
+            })?;
         }
         InputSchema::Image { .. } => {
             for picture in pictures(input)? {
                 let pixels = source::images::read_one(&picture, ready.task.schema())?;
                 let values: Vec<f32> = pixels.iter().map(|&p| f32::from(p) / 255.0).collect();
-                rows.push(&values, Some(picture.display().to_string()))?;
+                rows.push(&values, 0, Some(picture.display().to_string()))?;
             }
         }
     }
@@ -92,12 +101,42 @@ pub(super) fn layout(input: &Path, needed: &[String], targets: &[String], config
     Ok(layout)
 }
 
+/// The last rows of every group of a file, as many as a window has.
+struct Recent {
+    length: usize,
+    /// The group of every row; none where all are one.
+    groups: Option<Vec<String>>,
+    rows: HashMap<String, VecDeque<Vec<f32>>>,
+}
+
+impl Recent {
+    /// `None` for data that are no windows.
+    fn new(schema: &Schema, asked: Option<&WindowConfig>, input: &Path, layout: &Layout) -> Result<Option<Self>> {
+        let InputSchema::Windows { length, .. } = &schema.input else { return Ok(None) };
+        let column = asked.and_then(|asked| asked.group.as_ref());
+        let groups = column.map(|column| source::table::read_column(input, layout, column)).transpose()?;
+        Ok(Some(Self { length: *length, groups, rows: HashMap::new() }))
+    }
+
+    /// The window that a row ends, if there are rows enough of its group.
+    fn add(&mut self, row: &[f32], number: usize) -> Option<Vec<f32>> {
+        let group = self.groups.as_ref().and_then(|groups| groups.get(number)).cloned().unwrap_or_default();
+        let rows = self.rows.entry(group).or_default();
+        rows.push_back(row.to_vec());
+        if rows.len() > self.length {
+            rows.pop_front();
+        }
+        (rows.len() == self.length).then(|| rows.iter().flatten().copied().collect())
+    }
+}
+
 /// Collects rows into batches and writes what the model says of them, in order.
 struct Rows<'a> {
     ready: &'a Ready,
     writer: Writer,
     values: Vec<f32>,
-    names: Vec<Option<String>>,
+    /// The row's number in its file, or a picture's name.
+    names: Vec<(usize, Option<String>)>,
     count: usize,
     /// Anomalies: the score from which a row is told to be one.
     threshold: Option<f64>,
@@ -109,12 +148,12 @@ impl<'a> Rows<'a> {
     }
 
     /// Adds one row: the features of a table, or a picture's pixels unscaled.
-    fn push(&mut self, row: &[f32], name: Option<String>) -> Result<()> {
+    fn push(&mut self, row: &[f32], number: usize, name: Option<String>) -> Result<()> {
         match &self.ready.task.schema().scale {
             Some(scale) => self.values.extend(standardized(row, scale)),
             None => self.values.extend_from_slice(row),
         }
-        self.names.push(name);
+        self.names.push((number, name));
         if self.names.len() == BATCH { self.flush() } else { Ok(()) }
     }
 
@@ -125,6 +164,7 @@ impl<'a> Rows<'a> {
         }
         let shape = match &self.ready.task.schema().input {
             InputSchema::Image { channels, height, width } => vec![*channels, *height, *width],
+            InputSchema::Windows { columns, length, .. } => vec![*length, columns.len()],
             _ => vec![self.values.len() / n],
         };
         let input = HostInput::Floats { values: std::mem::take(&mut self.values), shape };
@@ -136,11 +176,11 @@ impl<'a> Rows<'a> {
                 Input::Features(x) => anomaly_scores(outputs, x).unsqueeze_dim(1),
                 _ => outputs,
             },
-            _ => outputs,
+            _ => self.ready.task.values(Outputs::Logits(outputs)),
         };
         let [_, v] = outputs.dims();
-        for (outputs, name) in host(outputs)?.chunks(v.max(1)).zip(std::mem::take(&mut self.names)) {
-            let line = describe(&self.ready.task.schema().target, outputs, self.count, name, self.threshold);
+        for (outputs, (number, name)) in host(outputs)?.chunks(v.max(1)).zip(std::mem::take(&mut self.names)) {
+            let line = describe(&self.ready.task.schema().target, outputs, number, name, self.threshold);
             self.writer.write(&line)?;
             self.count += 1;
         }

@@ -382,6 +382,16 @@ impl Rules<'_> {
             };
             self.broken(message, &["data.task", "model.kind"], next);
         }
+        let series = matches!(
+            plan.model,
+            ModelConfig::Conv1d(_) | ModelConfig::SeriesGru(_) | ModelConfig::SeriesTransformer(_)
+        );
+        if series && plan.data.window.is_none() {
+            let message =
+                format!("`model.kind` = \"{}\" takes windows, but there is no `[data.window]`", kind(&plan.model));
+            self.broken(message, &["model.kind"], "set `data.window.length`, or choose another kind");
+        }
+        self.window(plan);
         self.anomaly(plan);
         self.interactions(plan);
         if !text && plan.data.tokenizer != TokenizerKind::Bytes {
@@ -398,6 +408,42 @@ impl Rules<'_> {
             let message = format!("`data.format` = {} does not go with `data.task` = {task}", word(&format));
             let next = "use `text` for language models, `idx` or `images` for classification, tables for it and for regression";
             self.broken(message, &["data.format", "data.task"], next);
+        }
+    }
+
+    fn window(&mut self, plan: &Plan) {
+        let data = &plan.data;
+        let Some(window) = &data.window else { return };
+        if !matches!(data.task, TaskKind::Classification | TaskKind::Regression) {
+            let message =
+                format!("`data.window` is for classification and regression, but `data.task` = {}", word(&data.task));
+            self.broken(message, &["data.window", "data.task"], "remove `window`");
+        }
+        let horizon = window.horizon(data.task);
+        self.at_least_one(&[
+            ("data.window.length", window.length),
+            ("data.window.stride", window.stride),
+            ("data.window.season", window.season.unwrap_or(1)),
+            ("data.window.horizon", if data.task == TaskKind::Regression { horizon } else { 1 }),
+        ]);
+        self.at_most(&[
+            ("data.window.length", window.length, 100_000),
+            ("data.window.stride", window.stride, 1 << 24),
+            ("data.window.horizon", horizon, 10_000),
+            ("data.window.season", window.season.unwrap_or(1), 100_000),
+        ]);
+        if window.time.is_none() && matches!(data.holdout.by, HoldoutBy::Row | HoldoutBy::Class) {
+            let message = "`data.window` needs rows that are held out together, by time or by group";
+            let next = "name `data.window.time`, or set `data.holdout` to `{ by = \"group\", column = \"...\" }`";
+            self.broken(message, &["data.window", "data.holdout.by"], next);
+        }
+        if window.time.is_some() && data.holdout.by == HoldoutBy::Class {
+            let message = "`data.holdout.by` = \"class\" takes windows apart";
+            self.broken(message, &["data.holdout.by", "data.window"], "remove `by`");
+        }
+        if data.fold.is_some() {
+            let message = "`data.fold` shares out rows, and windows share theirs";
+            self.broken(message, &["data.fold", "data.window"], "remove `fold`");
         }
     }
 
@@ -479,6 +525,21 @@ impl Rules<'_> {
                     );
                 }
             }
+            ModelConfig::Conv1d(conv) => {
+                self.at_least_one(&[("model.layers", conv.layers), ("model.width", conv.width)]);
+                self.below_one(&[("model.dropout", conv.dropout)]);
+                if conv.kernel % 2 == 0 {
+                    let message = format!("`model.kernel` must be odd, found {}", conv.kernel);
+                    self.broken(message, &["model.kernel"], format!("give {}", conv.kernel + 1));
+                }
+            }
+            ModelConfig::SeriesGru(gru) => {
+                self.at_least_one(&[("model.layers", gru.layers), ("model.width", gru.width)]);
+                self.below_one(&[("model.dropout", gru.dropout)]);
+            }
+            ModelConfig::SeriesTransformer(model) => {
+                self.transformer(model.layers, model.heads, model.width, model.dropout);
+            }
             ModelConfig::Autoencoder(AutoencoderConfig { hidden, code, dropout, .. })
             | ModelConfig::Vae(VaeConfig { hidden, code, dropout, .. }) => {
                 self.at_least_one(&[("model.code", *code)]);
@@ -537,6 +598,9 @@ fn kind(model: &ModelConfig) -> &'static str {
         ModelConfig::Cnn(_) => "cnn",
         ModelConfig::Gpt(_) => "gpt",
         ModelConfig::Vit(_) => "vit",
+        ModelConfig::Conv1d(_) => "conv1d",
+        ModelConfig::SeriesGru(_) => "series-gru",
+        ModelConfig::SeriesTransformer(_) => "series-transformer",
         ModelConfig::Autoencoder(_) => "autoencoder",
         ModelConfig::Vae(_) => "vae",
         ModelConfig::MatrixFactorization(_) => "matrix-factorization",

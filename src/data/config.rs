@@ -148,6 +148,39 @@ impl Default for AnomalyConfig {
     }
 }
 
+/// `[data.window]`: windows over the rows of a table, in the order of time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WindowConfig {
+    /// Rows of a window.
+    pub length: usize,
+    /// Rows after the window: their values are what is forecast (1 by default), and the class of the last of them what is
+    /// told (0 by default: that of the window's own last row).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizon: Option<usize>,
+    /// Rows from the beginning of a window to that of the next.
+    #[serde(default = "one")]
+    pub stride: usize,
+    /// The column of when, which the file is sorted by; unless `data.holdout.by` says otherwise, the last rows by it are
+    /// held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// The column of whose rows they are: rows of each make windows among themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Forecasts: rows after which values come again, as 24 for hours of days; the seasonal forecast repeats them, and
+    /// MASE compares with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub season: Option<usize>,
+}
+
+impl WindowConfig {
+    /// Rows after a window.
+    pub fn horizon(&self, task: TaskKind) -> usize {
+        self.horizon.unwrap_or(usize::from(task == TaskKind::Regression))
+    }
+}
+
 /// The `[data]` section of a config.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -187,6 +220,9 @@ pub struct DataConfig {
     /// Anomalies: which rows are normal; the target column, which need not be there, tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anomaly: Option<AnomalyConfig>,
+    /// Tables: windows over rows in the order of time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowConfig>,
     /// CSV: whether the first row names the columns; without names they are `c0`, `c1`, ...
     #[serde(default = "yes")]
     pub header: bool,
@@ -225,6 +261,16 @@ pub struct DataConfig {
     pub cache: Option<PathBuf>,
 }
 
+impl DataConfig {
+    /// Windows are held out by their time where nothing else is said.
+    pub(super) fn hold_out_by_time(&mut self) {
+        let time = self.window.as_ref().and_then(|window| window.time.clone());
+        if let (HoldoutBy::Row, Some(time)) = (self.holdout.by, time) {
+            (self.holdout.by, self.holdout.column) = (HoldoutBy::Time, Some(time));
+        }
+    }
+}
+
 /// One name, or a list of them.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -245,6 +291,9 @@ fn bytes() -> TokenizerKind {
 }
 fn context() -> usize {
     256
+}
+fn one() -> usize {
+    1
 }
 fn yes() -> bool {
     true

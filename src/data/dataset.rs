@@ -165,6 +165,7 @@ impl Dataset {
                 self.records(split, rows, &[*channels, *height, *width])?
             }
             InputSchema::Table { columns } => self.records(split, rows, &[columns.len()])?,
+            InputSchema::Windows { columns, length, .. } => self.records(split, rows, &[*length, columns.len()])?,
             InputSchema::Choices { .. } => self.choices(split, rows)?,
         };
         Ok(HostBatch { rows: rows.iter().map(|&(_, row)| row).collect(), input, target })
@@ -311,7 +312,11 @@ fn damaged(shard: &Shard, why: &str) -> Error {
 /// The transforms must give the features that the shards hold.
 fn check_table(schema: &Schema) -> Result<()> {
     match (&schema.table, &schema.input) {
-        (Some(table), InputSchema::Table { columns }) if table.is_sound() && table.outputs() == *columns => Ok(()),
+        (Some(table), InputSchema::Table { columns } | InputSchema::Windows { columns, .. })
+            if table.is_sound() && table.outputs() == *columns =>
+        {
+            Ok(())
+        }
         (None, _) => Ok(()),
         _ => Err(Error::input("the schema's columns do not give the features beside them")
             .next("delete its folder; the data will be prepared again")),
@@ -333,6 +338,10 @@ fn check_layout(schema: &Schema, shard: &Shard) -> Result<()> {
         }
         InputSchema::Table { columns } => {
             Layout { element: Element::F32, width: columns.len() as u64, target, targets }
+        }
+        InputSchema::Windows { columns, length, .. } => {
+            let width = length.saturating_mul(columns.len()) as u64;
+            Layout { element: Element::F32, width, target, targets }
         }
         InputSchema::Choices { .. } => interactions::LAYOUT,
     };

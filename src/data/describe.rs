@@ -31,6 +31,11 @@ impl Dataset {
                 let named = schema.table.as_ref().map(|table| table.describe(values)).unwrap_or_default();
                 format!("{}: {}", named.join(", "), self.target(&batch.target))
             }
+            (HostInput::Floats { values, .. }, InputSchema::Windows { columns, length, .. }) => {
+                let last = values.get((length - 1) * columns.len()..).unwrap_or_default();
+                let named = schema.table.as_ref().map(|table| table.describe(last)).unwrap_or_default();
+                format!("{length} rows to {}: {}", named.join(", "), self.target(&batch.target))
+            }
             (HostInput::Choices { users, items, .. }, InputSchema::Choices { users: people, items: things }) => {
                 let named = |names: &[String], id: Option<&i32>| {
                     id.and_then(|&id| names.get(usize::try_from(id).ok()?)).cloned().unwrap_or_default()

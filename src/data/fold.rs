@@ -66,6 +66,11 @@ impl Folded {
             return Err(Error::input("`data.fold` shares out rows, and a user's choices belong together")
                 .next("remove `data.fold`"));
         }
+        if matches!(schema.input, InputSchema::Windows { .. }) {
+            return Err(
+                Error::input("`data.fold` shares out rows, and windows share theirs").next("remove `data.fold`")
+            );
+        }
         if matches!(schema.input, InputSchema::Tokens { .. }) {
             return Err(Error::input("`data.fold` shares out rows, and text is none").next("remove `data.fold`"));
         }

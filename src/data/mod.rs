@@ -28,7 +28,9 @@ pub use clean::{
     Categories, Category, CleanConfig, Codes, Column, ColumnConfig, ColumnType, Constant, Date, DateParts, Encode,
     Fence, Impute, Number, OnOutlier, OnUnseen, Outliers, Policies, Policy, Scaler, Scaling, TableSchema, Transform,
 };
-pub use config::{AnomalyConfig, DataConfig, Format, Holdout, HoldoutBy, Source, TaskKind, TokenizerKind};
+pub use config::{
+    AnomalyConfig, DataConfig, Format, Holdout, HoldoutBy, Source, TaskKind, TokenizerKind, WindowConfig,
+};
 pub use dataset::Dataset;
 pub use fold::{Fold, FoldBy};
 pub use interactions::{InteractionsConfig, RankingLoss, SplitPerUser};
@@ -36,6 +38,6 @@ pub use loader::Loader;
 pub use prepare::{prepare, prepare_as};
 pub use record::RecordWriter;
 pub use sampler::Sampler;
-pub use schema::{InputSchema, Scale, Schema, Split, TargetSchema};
+pub use schema::{Forecast, InputSchema, Scale, Schema, Split, TargetSchema};
 pub use sink::{Features, RecordSink, Records, Target};
 pub use tokenizer::{Alphabet, Characters, Tokenizer};

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     CleanConfig, ColumnConfig, DataConfig, Dataset, Fold, Format, Holdout, InputSchema, RecordWriter, Records, Schema,
-    Split, TargetSchema, TaskKind, TokenizerKind, cache,
+    Split, TargetSchema, TaskKind, TokenizerKind, WindowConfig, cache,
     dataset::{SCHEMA_FILE, View},
     interactions::{self, InteractionsConfig},
     source::{self, Resolved, table::Request},
@@ -129,6 +129,8 @@ struct RecordsKey<'a> {
     channels: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     interactions: Option<InteractionsConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<&'a WindowConfig>,
     /// The words of a normal row, and whether others are left out of training.
     #[serde(skip_serializing_if = "Option::is_none")]
     anomaly: Option<(&'a [String], bool)>,
@@ -168,6 +170,7 @@ fn fingerprint(
             image_size: config.image_size,
             channels: config.channels,
             interactions: config.interactions.as_ref().map(InteractionsConfig::prepared),
+            window: config.window.as_ref(),
             anomaly: config.anomaly.as_ref().map(|asked| (asked.normal.as_slice(), asked.only_normal)),
         }),
     };

@@ -153,6 +153,7 @@ fn check(layout: &Layout, classes: u32, records: &Records) -> Result<usize> {
     let (channels, width, element) = match &records.input {
         InputSchema::Image { channels, height, width } => (*channels, channels * height * width, Element::U8),
         InputSchema::Table { columns } => (columns.len(), columns.len(), Element::F32),
+        InputSchema::Windows { columns, length, .. } => (columns.len(), length * columns.len(), Element::F32),
         InputSchema::Tokens { .. } | InputSchema::Choices { .. } => {
             return Err(Error::failed("tokens and choices are not records"));
         }

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{AutoencoderConfig, FactorsConfig, NeumfConfig, TwoTowerConfig, VaeConfig};
+use super::{
+    AutoencoderConfig, Conv1dModelConfig, FactorsConfig, NeumfConfig, SeriesGruConfig, SeriesTransformerConfig,
+    TwoTowerConfig, VaeConfig,
+};
 
 /// The shape of one example, as a model sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,13 @@ pub enum InputShape {
         height: usize,
         /// Columns of pixels.
         width: usize,
+    },
+    /// A window of steps.
+    Sequence {
+        /// Steps.
+        length: usize,
+        /// Values of a step.
+        values: usize,
     },
     /// A user, and items to score for it.
     Choices {
@@ -58,6 +68,12 @@ pub enum ModelConfig {
     Gpt(GptConfig),
     /// A vision transformer.
     Vit(VitConfig),
+    /// Windows: convolutions over their steps.
+    Conv1d(Conv1dModelConfig),
+    /// Windows: gated recurrent units.
+    SeriesGru(SeriesGruConfig),
+    /// Windows: a transformer over their steps.
+    SeriesTransformer(SeriesTransformerConfig),
     /// Anomalies: rows through a narrow code and back.
     Autoencoder(AutoencoderConfig),
     /// Anomalies: the same with a code that is a distribution.

@@ -24,6 +24,7 @@ mod neumf;
 mod outputs;
 mod resnet;
 mod rules;
+mod series;
 #[cfg(test)]
 mod tests;
 mod two_tower;
@@ -40,6 +41,9 @@ pub use mlp::Mlp;
 pub use neumf::{Neumf, NeumfConfig};
 pub use outputs::Outputs;
 pub use resnet::Resnet;
+pub use series::{
+    Conv1dModelConfig, SeriesConv, SeriesGru, SeriesGruConfig, SeriesTransformer, SeriesTransformerConfig,
+};
 pub use two_tower::{TwoTower, TwoTowerConfig};
 pub use vit::Vit;
 
@@ -55,6 +59,8 @@ pub enum Input {
     Features(Tensor<2>),
     /// Standardised pixels, `[b, channels, height, width]`.
     Image(Tensor<4>),
+    /// Standardised values of windows, `[b, t, f]`.
+    Sequence(Tensor<3>),
     /// Users and items to score for them.
     Choices(Choices),
 }
@@ -93,6 +99,12 @@ pub enum Model {
     Gpt(Gpt),
     /// A vision transformer.
     Vit(Vit),
+    /// Convolutions over a window.
+    SeriesConv(SeriesConv),
+    /// Gated recurrent units over a window.
+    SeriesGru(SeriesGru),
+    /// A transformer over a window.
+    SeriesTransformer(SeriesTransformer),
     /// An autoencoder, variational or not.
     Autoencoder(Autoencoder),
     /// A vector and a bias for every user and item.
@@ -112,6 +124,9 @@ impl ModelConfig {
             Self::Cnn(_) => "cnn",
             Self::Gpt(_) => "gpt",
             Self::Vit(_) => "vit",
+            Self::Conv1d(_) => "conv1d",
+            Self::SeriesGru(_) => "series-gru",
+            Self::SeriesTransformer(_) => "series-transformer",
             Self::Autoencoder(_) => "autoencoder",
             Self::Vae(_) => "vae",
             Self::MatrixFactorization(_) => "matrix-factorization",
@@ -135,6 +150,9 @@ impl ModelConfig {
             Self::Cnn(config) => config.check(sig),
             Self::Gpt(config) => config.check(sig),
             Self::Vit(config) => config.check(sig),
+            Self::Conv1d(config) => config.check(sig),
+            Self::SeriesGru(config) => config.check(sig),
+            Self::SeriesTransformer(config) => config.check(sig),
             Self::Autoencoder(config) => config.check(sig),
             Self::Vae(config) => config.check(sig),
             Self::MatrixFactorization(config) => config.check(sig),
@@ -166,6 +184,9 @@ impl ModelConfig {
             },
             Self::Gpt(config) => Model::Gpt(config.init(sig, device)?),
             Self::Vit(config) => Model::Vit(config.init(sig, device)?),
+            Self::Conv1d(config) => Model::SeriesConv(config.init(sig, device)?),
+            Self::SeriesGru(config) => Model::SeriesGru(config.init(sig, device)?),
+            Self::SeriesTransformer(config) => Model::SeriesTransformer(config.init(sig, device)?),
             Self::Autoencoder(config) => Model::Autoencoder(config.init(sig, device)?),
             Self::Vae(config) => Model::Autoencoder(config.init(sig, device)?),
             Self::MatrixFactorization(config) => Model::Factors(config.init(sig, device)?),
@@ -184,6 +205,9 @@ impl ModelConfig {
             },
             Self::Gpt(config) => config.cost(sig),
             Self::Vit(config) => config.cost(sig),
+            Self::Conv1d(config) => config.cost(sig),
+            Self::SeriesGru(config) => config.cost(sig),
+            Self::SeriesTransformer(config) => config.cost(sig),
             Self::Autoencoder(config) => config.cost(sig),
             Self::Vae(config) => config.cost(sig),
             Self::MatrixFactorization(config) => config.cost(sig),
@@ -229,6 +253,9 @@ impl Model {
             Self::Cnn(_) | Self::Resnet(_) => "cnn",
             Self::Gpt(_) => "gpt",
             Self::Vit(_) => "vit",
+            Self::SeriesConv(_) => "conv1d",
+            Self::SeriesGru(_) => "series-gru",
+            Self::SeriesTransformer(_) => "series-transformer",
             Self::Autoencoder(model) if model.is_variational() => "vae",
             Self::Autoencoder(_) => "autoencoder",
             Self::Factors(_) => "matrix-factorization",
@@ -259,6 +286,9 @@ impl Model {
             Self::Cnn(model) => model.forward(input.image().cast(activations)),
             Self::Resnet(model) => model.forward(input.image().cast(activations)),
             Self::Vit(model) => model.forward(input.image().cast(activations)),
+            Self::SeriesConv(model) => model.forward(input.sequence().cast(activations)),
+            Self::SeriesGru(model) => model.forward(input.sequence().cast(activations)),
+            Self::SeriesTransformer(model) => model.forward(input.sequence().cast(activations)),
             Self::Autoencoder(model) => model.forward(input.flat().cast(activations)),
             Self::Factors(model) => model.forward(input.choices(), activations),
             Self::Neumf(model) => model.forward(input.choices(), activations),
@@ -282,6 +312,13 @@ impl Input {
         }
     }
 
+    fn sequence(self) -> Tensor<3> {
+        match self {
+            Self::Sequence(steps) => steps,
+            _ => unreachable!("`ModelConfig::check` refuses a model of windows without windows"),
+        }
+    }
+
     fn choices(self) -> Choices {
         match self {
             Self::Choices(choices) => choices,
@@ -289,11 +326,12 @@ impl Input {
         }
     }
 
-    /// `[b, f]`; a picture becomes its values in a row.
+    /// `[b, f]`; a picture or a window becomes its values in a row.
     fn flat(self) -> Tensor<2> {
         match self {
             Self::Features(x) => x,
             Self::Image(pixels) => pixels.flatten::<2>(1, 3),
+            Self::Sequence(steps) => steps.flatten::<2>(1, 2),
             Self::Tokens(_) | Self::Choices(_) => {
                 unreachable!("`ModelConfig::check` refuses a model of features with anything else")
             }

@@ -57,7 +57,16 @@ pub(super) fn features(kind: &str, sig: &Signature) -> Result<usize> {
     match sig.input {
         InputShape::Features(count) => Ok(count),
         InputShape::Image { channels, height, width } => Ok(channels * height * width),
+        InputShape::Sequence { length, values } => Ok(length * values),
         InputShape::Tokens { .. } | InputShape::Choices { .. } => Err(misfit(kind, "tables and pictures", sig)),
+    }
+}
+
+/// The data gives windows: [steps, values of a step].
+pub(super) fn sequence(kind: &str, sig: &Signature) -> Result<[usize; 2]> {
+    match sig.input {
+        InputShape::Sequence { length, values } => Ok([length, values]),
+        _ => Err(misfit(kind, "windows of a table (`data.window`)", sig)),
     }
 }
 
@@ -73,6 +82,9 @@ fn misfit(kind: &str, takes: &str, sig: &Signature) -> Error {
     let (given, kinds) = match sig.input {
         InputShape::Tokens { .. } => ("text", "\"gpt\""),
         InputShape::Features(_) => ("a table", "\"mlp\" or \"linear\""),
+        InputShape::Sequence { .. } => {
+            ("windows", "\"conv1d\", \"series-gru\", \"series-transformer\", \"mlp\" or \"linear\"")
+        }
         InputShape::Choices { .. } => ("choices of users", "\"matrix-factorization\", \"neumf\" or \"two-tower\""),
         InputShape::Image { .. } => ("pictures", "\"cnn\", \"vit\", \"mlp\" or \"linear\""),
     };

@@ -24,6 +24,10 @@ fn choices(users: usize, items: usize) -> Signature {
     Signature { input: InputShape::Choices { users, items }, outputs: 1 }
 }
 
+fn window(length: usize, values: usize, outputs: usize) -> Signature {
+    Signature { input: InputShape::Sequence { length, values }, outputs }
+}
+
 fn gpt2(layers: usize, heads: usize, width: usize) -> GptConfig {
     GptConfig { layers, heads, width, ..Default::default() }
 }
@@ -66,6 +70,13 @@ fn zoo() -> Vec<(ModelConfig, Signature)> {
         (ModelConfig::Gpt(gpt2(2, 2, 16)), tokens(11, 6)),
         (ModelConfig::Gpt(llama(2, 4, 16)), tokens(11, 6)),
         (ModelConfig::Vit(vit()), picture(3, 8, 3)),
+        (ModelConfig::Mlp(MlpConfig { hidden: vec![4], ..Default::default() }), window(5, 3, 2)),
+        (ModelConfig::Conv1d(Conv1dModelConfig { layers: 2, width: 6, ..Default::default() }), window(7, 3, 2)),
+        (ModelConfig::SeriesGru(SeriesGruConfig { layers: 2, width: 6, dropout: 0.0 }), window(5, 3, 2)),
+        (
+            ModelConfig::SeriesTransformer(SeriesTransformerConfig { layers: 2, heads: 2, width: 8, dropout: 0.0 }),
+            window(5, 3, 2),
+        ),
         (ModelConfig::Autoencoder(AutoencoderConfig { hidden: vec![6], code: 2, ..Default::default() }), table(5, 5)),
         (ModelConfig::Vae(VaeConfig { hidden: vec![6, 4], code: 2, ..Default::default() }), table(5, 5)),
         (ModelConfig::MatrixFactorization(FactorsConfig { width: 8 }), choices(5, 7)),
@@ -82,6 +93,9 @@ fn batch(sig: &Signature, device: &Device) -> Input {
         InputShape::Features(f) => Input::Features(Tensor::random([2, f], Distribution::Default, device)),
         InputShape::Image { channels, height, width } => {
             Input::Image(Tensor::random([2, channels, height, width], Distribution::Default, device))
+        }
+        InputShape::Sequence { length, values } => {
+            Input::Sequence(Tensor::random([2, length, values], Distribution::Default, device))
         }
         InputShape::Choices { .. } => Input::Choices(Choices {
             users: Tensor::<1, Int>::from_data([1, 4], device),

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use burn::{prelude::*, tensor::activation};
 use serde::Serialize;
 
-use super::{Targets, Task, anomaly_scores, summed_loss};
+use super::{Targets, Task, anomaly_scores, in_units, summed_loss};
 use crate::{
-    data::{TargetSchema, TaskKind},
+    data::{Forecast, TargetSchema, TaskKind},
     error::{Error, Result},
     metric::{
         Anomalies, Classification, Language, Predictions, Ranked, Regression, Truth, USER_FIGURES, places, user_figures,
@@ -51,7 +51,7 @@ struct Kept {
 enum Metric {
     Language { metric: Language, bytes_per_token: Option<f64> },
     Classification(Classification),
-    Regression { metric: Regression, names: Vec<String> },
+    Regression { metric: Regression, names: Vec<String>, forecast: Option<Forecast> },
     Ranked(Ranked),
     Anomalies(Anomalies),
 }
@@ -63,7 +63,8 @@ impl Meter {
                 Metric::Classification(Classification::new(names.len()))
             }
             (TaskKind::Regression, TargetSchema::Values { names }) => {
-                Metric::Regression { metric: Regression::new(names.len()), names: names.clone() }
+                let forecast = task.schema().forecast().cloned();
+                Metric::Regression { metric: Regression::new(names.len()), names: names.clone(), forecast }
             }
             (TaskKind::Recommendation, _) => Metric::Ranked(Ranked::default()),
             (TaskKind::Anomaly, target) => {
@@ -98,8 +99,9 @@ impl Meter {
                     kept.ids.extend(ids);
                 }
             }
-            (Metric::Regression { metric, .. }, Targets::Values(values)) => {
-                let (outputs, values) = (host(outputs.logits())?, host(values)?);
+            (Metric::Regression { metric, forecast, .. }, Targets::Values(values)) => {
+                let outputs = in_units(outputs.logits(), forecast.as_ref());
+                let (outputs, values) = (host(outputs)?, host(values)?);
                 metric.add(&outputs, &values)?;
                 if let Some(kept) = &mut self.kept {
                     kept.outputs.extend(outputs);
@@ -182,9 +184,12 @@ impl Meter {
                 let report = metric.finish();
                 (report.figures.clone(), to_json(&report)?)
             }
-            Metric::Regression { metric, names } => {
+            Metric::Regression { metric, names, forecast } => {
                 let report = metric.finish();
-                (report.metrics(), serde_json::json!({ "targets": names, "report": to_json(&report)? }))
+                let mut metrics = report.metrics();
+                let scaled = forecast.and_then(|forecast| report.mase(&forecast.naive));
+                metrics.extend(scaled.map(|mase| ("mase".to_string(), mase)));
+                (metrics, serde_json::json!({ "targets": names, "report": to_json(&report)? }))
             }
         };
         // What training minimises goes by one name in every task.

@@ -13,7 +13,9 @@ pub(crate) use meter::host;
 pub use meter::{Meter, Report};
 
 use crate::{
-    data::{HostBatch, HostInput, HostTarget, InputSchema, RankingLoss, Schema, TargetSchema, TaskKind, Wanted},
+    data::{
+        Forecast, HostBatch, HostInput, HostTarget, InputSchema, RankingLoss, Schema, TargetSchema, TaskKind, Wanted,
+    },
     error::{Error, Result},
     model::{Choices, Input, InputShape, Outputs, Signature},
 };
@@ -106,6 +108,9 @@ impl Task {
                 InputShape::Image { channels: *channels, height: *height, width: *width }
             }
             InputSchema::Table { columns } => InputShape::Features(columns.len()),
+            InputSchema::Windows { columns, length, .. } => {
+                InputShape::Sequence { length: *length, values: columns.len() }
+            }
             InputSchema::Choices { users, items } => InputShape::Choices { users: users.len(), items: items.len() },
         };
         let outputs = match (&self.schema.target, &self.schema.input) {
@@ -160,7 +165,7 @@ impl Task {
             Targets::Classes(ids) => summed_loss(outputs, ids, self.smoothing, scale),
             Targets::Values(values) => {
                 let width = values.dims()[1] as f64;
-                (outputs.logits() - values).square().sum() * (scale / width)
+                (self.values(outputs) - values).square().sum() * (scale / width)
             }
             Targets::Itself { x, .. } => anomaly_scores(outputs.logits(), x).sum() * scale,
             Targets::First => first(self.ranking, outputs.logits()) * scale,
@@ -174,6 +179,11 @@ impl Task {
         }
     }
 
+    /// Outputs in the units of the targets, `[b, width]`: a forecast comes in units of what the training rows hold.
+    pub fn values(&self, outputs: Outputs) -> Tensor<2> {
+        in_units(outputs.logits(), self.schema.forecast())
+    }
+
     /// A fresh accumulator of this task's metrics.
     pub fn meter(&self) -> Meter {
         Meter::new(self)
@@ -183,6 +193,13 @@ impl Task {
     pub fn keeping_meter(&self) -> Meter {
         Meter::new(self).keeping()
     }
+}
+
+fn in_units(outputs: Tensor<2>, forecast: Option<&Forecast>) -> Tensor<2> {
+    let Some(Forecast { scale, .. }) = forecast else { return outputs };
+    let row = |values: &[f32]| floats(values.to_vec(), [1, values.len()], &outputs.device());
+    let (std, mean) = (row(&scale.std), row(&scale.mean));
+    outputs * std + mean
 }
 
 /// How badly rows `[b, f]` come back, `[b]`: the mean squared error, and what an output beyond `f` adds to it.
@@ -235,8 +252,13 @@ pub fn upload_input(input: &HostInput, rows: usize, device: &Device) -> Result<I
         }
         HostInput::Floats { values, shape } => match shape[..] {
             [columns] => Input::Features(floats(values.clone(), [rows, columns], device)),
+            [steps, columns] => Input::Sequence(floats(values.clone(), [rows, steps, columns], device)),
             [c, h, w] => Input::Image(floats(values.clone(), [rows, c, h, w], device)),
-            _ => return Err(Error::failed(format!("a row of shape {shape:?} is neither a vector nor a picture"))),
+            _ => {
+                return Err(Error::failed(format!(
+                    "a row of shape {shape:?} is neither a vector, a window nor a picture"
+                )));
+            }
         },
     })
 }

@@ -39,5 +39,5 @@ pub(super) use column::{Profile, Second};
 pub(super) use config::Columns;
 pub(super) use infer::{Guess, rows as inferred_rows};
 pub(super) use report::Report;
-pub(super) use sample::{Sample, quantile};
+pub(super) use sample::{Moments, Sample, quantile};
 pub(super) use target::fold;

@@ -101,16 +101,28 @@ pub(in crate::data) fn read_choices(
 /// No such column, or a row without a name.
 pub fn read_names(path: &Path, layout: &Layout, column: &str) -> Result<Vec<String>> {
     let mut names = Names::default();
+    for name in read_column(path, layout, column)? {
+        names.id(&name);
+    }
+    Ok(names.names)
+}
+
+/// The names in one column of a file, one a row.
+///
+/// # Errors
+/// No such column, or a row without a name.
+pub fn read_column(path: &Path, layout: &Layout, column: &str) -> Result<Vec<String>> {
+    let mut names = Vec::new();
     each_row(path, layout, &[column.to_string()], &mut |place, cells| {
         let cell = cells.first().copied().unwrap_or(Cell::Missing);
         let named = if cell.is_missing(&[]) { Err(Fault::Missing) } else { cell.name() };
         let name = named.map_err(|_| {
             Error::input(format!("{place}: column `{column}` has no name")).next("fill or remove such rows")
         })?;
-        names.id(&name);
+        names.push(name.into_owned());
         Ok(ControlFlow::Continue(()))
     })?;
-    Ok(names.names)
+    Ok(names)
 }
 
 /// A row's user, item and time.

@@ -8,12 +8,13 @@ mod plan;
 mod predict;
 mod prepare;
 mod stream;
+mod windows;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
 pub(in crate::data) use interactions::read_choices;
-pub use interactions::read_names;
+pub use interactions::{read_column, read_names};
 pub use predict::{Rows, read_rows};
 pub(in crate::data) use prepare::{Request, read};
 
