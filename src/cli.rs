@@ -91,6 +91,9 @@ pub enum Verb {
         /// Where to write; the ending (.csv or .jsonl) decides the format. Stdout as CSV by default (JSONL with --json).
         #[arg(long, value_hint = ValueHint::FilePath)]
         output: Option<PathBuf>,
+        /// Recommendations: items for every user of the file, which needs the column of the users alone.
+        #[arg(long, default_value_t = 10)]
+        top: usize,
     },
     /// Fetch or look at data.
     #[command(subcommand, after_help = "Example:\n  kiln data show configs/rust-code.toml")]

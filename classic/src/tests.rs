@@ -106,7 +106,7 @@ fn every_kind_gives_probabilities() {
         let band = |y: &f32| u32::from(*y > 12.0) + u32::from(classes == 3 && *y > 17.0);
         let (ids, truth): (Vec<u32>, Vec<u32>) = (y.iter().map(band).collect(), truth.iter().map(band).collect());
         let most = (0..classes as u32).map(|c| truth.iter().filter(|&&t| t == c).count()).max().unwrap();
-        for kind in Kind::ALL {
+        for kind in Kind::SUPERVISED {
             let model = fit(kind, rows(&x, 10), Targets::Classes { ids: &ids, classes }, 7).unwrap();
             let p = model.predict(rows(&new, 10)).unwrap();
             let mut right = 0;
@@ -129,7 +129,7 @@ fn every_kind_gives_probabilities() {
 fn a_class_without_rows_is_never_predicted() {
     let (x, y) = friedman(200, 5);
     let ids: Vec<u32> = y.iter().map(|y| 2 * u32::from(*y > 14.0)).collect();
-    for kind in Kind::ALL {
+    for kind in Kind::SUPERVISED {
         let model = fit(kind, rows(&x, 10), Targets::Classes { ids: &ids, classes: 3 }, 7).unwrap();
         let p = model.predict(rows(&x, 10)).unwrap();
         assert!(p.chunks(3).all(|p| p[1] < 1e-6 && p[0] + p[2] > 0.999), "{kind:?}");

@@ -28,6 +28,7 @@ mod memory;
 pub mod optimizer;
 mod precision;
 pub mod profile;
+mod recurrent;
 mod rms_norm;
 mod swiglu;
 mod threads;
@@ -51,6 +52,7 @@ pub use linear::{Activation, linear};
 pub use linear_cross_entropy::linear_cross_entropy;
 pub use memory::keep_freed_pages;
 pub use precision::{Products, with_products};
+pub use recurrent::{Cell, RecurrentOptions, recurrent};
 pub use rms_norm::rms_norm;
 pub use swiglu::swiglu;
 #[cfg(feature = "tch")]

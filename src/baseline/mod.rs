@@ -2,8 +2,10 @@
 
 mod config;
 mod fit;
+mod naive;
 mod rows;
 mod store;
+mod users;
 mod verdict;
 
 pub use config::{BaselineConfig, BaselineKind, When};

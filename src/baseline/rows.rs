@@ -2,6 +2,7 @@
 
 use kiln_classic::{Model, Rows, Targets};
 
+use super::users;
 use crate::{
     data::{Dataset, HostInput, HostTarget, InputSchema, Sampler, Schema, Split, TargetSchema},
     error::{Error, Result},
@@ -48,6 +49,7 @@ impl Table {
         match &self.truth {
             Truth::Classes(ids) => Targets::Classes { ids, classes: self.outputs },
             Truth::Values(values) => Targets::Values { values, width: self.outputs },
+            Truth::Anomalies(_) | Truth::Users(_) => Targets::Values { values: &[], width: 1 },
         }
     }
 }
@@ -57,11 +59,13 @@ pub(super) fn shape(schema: &Schema) -> Option<(usize, usize)> {
     let columns = match &schema.input {
         InputSchema::Table { columns } => columns.len(),
         InputSchema::Image { channels, height, width } => channels * height * width,
-        InputSchema::Tokens { .. } => return None,
+        InputSchema::Windows { columns, length, .. } => length * columns.len(),
+        InputSchema::Tokens { .. } | InputSchema::Choices { .. } => return None,
     };
     match &schema.target {
         TargetSchema::Classes { names } | TargetSchema::Values { names } => Some((columns, names.len())),
-        TargetSchema::NextToken => None,
+        TargetSchema::Itself { .. } => Some((columns, 1)),
+        TargetSchema::NextToken | TargetSchema::Items => None,
     }
 }
 
@@ -83,6 +87,7 @@ pub fn read_rows(dataset: &Dataset, split: Split, most: usize, seed: u64) -> Res
     };
     rows.sort_unstable();
     let (mut values, mut ids, mut reals) = (Vec::with_capacity(rows.len() * columns), Vec::new(), Vec::new());
+    let mut flags = Vec::new();
     for some in rows.chunks(BATCH) {
         let batch = dataset.batch(split, some, 0)?;
         if let HostInput::Floats { values: read, .. } = batch.input {
@@ -91,10 +96,13 @@ pub fn read_rows(dataset: &Dataset, split: Split, most: usize, seed: u64) -> Res
         match batch.target {
             HostTarget::Classes(read) => ids.extend(read.into_iter().filter_map(|id| u32::try_from(id).ok())),
             HostTarget::Values { values, .. } => reals.extend(values),
+            HostTarget::Itself { anomalies } => flags.extend(anomalies),
+            HostTarget::Items(_) => {}
         }
     }
     let truth = match dataset.schema().target {
         TargetSchema::Classes { .. } => Truth::Classes(ids),
+        TargetSchema::Itself { .. } => Truth::Anomalies(flags),
         _ => Truth::Values(reals),
     };
     Ok(Table { values, columns, outputs, truth, of })
@@ -105,6 +113,9 @@ pub fn read_rows(dataset: &Dataset, split: Split, most: usize, seed: u64) -> Res
 /// # Errors
 /// A model of other columns, or a damaged shard.
 pub fn predictions_of(model: &Model, dataset: &Dataset, split: Split) -> Result<Predictions> {
+    if dataset.schema().target == TargetSchema::Items {
+        return users::predictions_of(model, dataset, split);
+    }
     let table = read_rows(dataset, split, 0, 0)?;
     let outputs =
         model.predict(table.rows()).map_err(|e| Error::failed(format!("the baseline cannot predict: {e}")))?;

@@ -92,6 +92,10 @@ fn introduce(setup: &Setup, console: &Console) -> Result<()> {
         InputSchema::Tokens { vocab, context } => format!("windows of {context} tokens, vocabulary {vocab}"),
         InputSchema::Image { channels, height, width } => format!("pictures of {channels}x{height}x{width}"),
         InputSchema::Table { columns } => format!("rows of {} columns", columns.len()),
+        InputSchema::Windows { columns, length, .. } => {
+            format!("windows of {length} rows of {} columns", columns.len())
+        }
+        InputSchema::Choices { users, items } => format!("choices by {} users of {} items", users.len(), items.len()),
     };
     let steps = plan.steps_for(setup.training.len(Split::Train))?;
     console.say(&format!("run     {}", plan.run.dir.join(&plan.run.name).display()));
@@ -111,7 +115,10 @@ fn introduce(setup: &Setup, console: &Console) -> Result<()> {
 }
 
 fn row_word(setup: &Setup) -> &'static str {
-    if setup.task.kind() == TaskKind::LanguageModel { "window" } else { "row" }
+    match (setup.task.kind(), &setup.dataset.schema().input) {
+        (TaskKind::LanguageModel, _) | (_, InputSchema::Windows { .. }) => "window",
+        _ => "row",
+    }
 }
 
 /// Says where everything lies and what to do next.

@@ -8,10 +8,10 @@ use super::{
 };
 use crate::{
     data::{
-        CleanConfig, ColumnConfig, Fold, FoldBy, Format, HoldoutBy, Impute, IsolationConfig, Outliers, Resample,
-        Source, TaskKind, TextConfig, TokenizerKind, check_expression, check_sql, is_object,
+        CleanConfig, ColumnConfig, Fold, FoldBy, Format, HoldoutBy, Impute, IsolationConfig, Outliers, RankingLoss,
+        Resample, Source, TaskKind, TextConfig, TokenizerKind, check_expression, check_sql, is_object,
     },
-    model::{ModelConfig, PositionKind},
+    model::{AutoencoderConfig, ModelConfig, PositionKind, VaeConfig},
     optim::ScheduleKind,
 };
 
@@ -220,7 +220,9 @@ impl Rules<'_> {
         let fits = match data.task {
             TaskKind::LanguageModel => false,
             TaskKind::Classification => figure.of_classes(),
-            TaskKind::Regression => !figure.of_classes(),
+            TaskKind::Regression => figure.of_values(),
+            TaskKind::Recommendation => figure.of_users(),
+            TaskKind::Anomaly => figure.of_scores(),
         };
         if !fits {
             let message = format!("`eval.figure` = {} is none of `data.task` = {}", word(&figure), word(&data.task));
@@ -228,6 +230,8 @@ impl Rules<'_> {
                 TaskKind::LanguageModel => "remove `figure`",
                 TaskKind::Classification => "use accuracy, auroc, average_precision, f1_macro or log_loss",
                 TaskKind::Regression => "use rmse, mae or r2",
+                TaskKind::Recommendation => "use recall@10, ndcg@10, mrr or hit@10",
+                TaskKind::Anomaly => "use auroc or average_precision",
             };
             self.broken(message, &["eval.figure", "data.task"], next);
         }
@@ -415,6 +419,41 @@ impl Rules<'_> {
             };
             self.broken(message, &["data.task", "model.kind"], next);
         }
+        let recommends = plan.data.task == TaskKind::Recommendation;
+        let ranks = matches!(
+            plan.model,
+            ModelConfig::MatrixFactorization(_) | ModelConfig::Neumf(_) | ModelConfig::TwoTower(_)
+        );
+        if recommends != ranks && !text && !gpt {
+            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", kind(&plan.model));
+            let next = match recommends {
+                true => "set `model.kind` to `matrix-factorization`, `neumf` or `two-tower`, or choose another task",
+                false => "set `model.kind` to one that the task takes, or `data.task` to `recommendation`",
+            };
+            self.broken(message, &["data.task", "model.kind"], next);
+        }
+        let anomaly = plan.data.task == TaskKind::Anomaly;
+        let rebuilds = matches!(plan.model, ModelConfig::Autoencoder(_) | ModelConfig::Vae(_));
+        if anomaly != rebuilds && !text && !gpt && !recommends && !ranks {
+            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", kind(&plan.model));
+            let next = match anomaly {
+                true => "set `model.kind` to `autoencoder` or `vae`, or choose another task",
+                false => "set `model.kind` to one that the task takes, or `data.task` to `anomaly`",
+            };
+            self.broken(message, &["data.task", "model.kind"], next);
+        }
+        let series = matches!(
+            plan.model,
+            ModelConfig::Conv1d(_) | ModelConfig::SeriesGru(_) | ModelConfig::SeriesTransformer(_)
+        );
+        if series && plan.data.window.is_none() {
+            let message =
+                format!("`model.kind` = \"{}\" takes windows, but there is no `[data.window]`", kind(&plan.model));
+            self.broken(message, &["model.kind"], "set `data.window.length`, or choose another kind");
+        }
+        self.window(plan);
+        self.anomaly(plan);
+        self.interactions(plan);
         if !text && plan.data.tokenizer != TokenizerKind::Bytes {
             let message = format!("`data.tokenizer` is for text, but `data.task` = {task}");
             self.broken(message, &["data.tokenizer", "data.task"], "remove `tokenizer`");
@@ -443,6 +482,87 @@ impl Rules<'_> {
             let message = format!("`data.format` = {} does not go with `data.task` = {task}", word(&format));
             let next = "use `text` for language models, `idx` or `images` for classification, tables for it and for regression";
             self.broken(message, &["data.format", "data.task"], next);
+        }
+    }
+
+    fn window(&mut self, plan: &Plan) {
+        let data = &plan.data;
+        let Some(window) = &data.window else { return };
+        if !matches!(data.task, TaskKind::Classification | TaskKind::Regression) {
+            let message =
+                format!("`data.window` is for classification and regression, but `data.task` = {}", word(&data.task));
+            self.broken(message, &["data.window", "data.task"], "remove `window`");
+        }
+        let horizon = window.horizon(data.task);
+        self.at_least_one(&[
+            ("data.window.length", window.length),
+            ("data.window.stride", window.stride),
+            ("data.window.season", window.season.unwrap_or(1)),
+            ("data.window.horizon", if data.task == TaskKind::Regression { horizon } else { 1 }),
+        ]);
+        self.at_most(&[
+            ("data.window.length", window.length, 100_000),
+            ("data.window.stride", window.stride, 1 << 24),
+            ("data.window.horizon", horizon, 10_000),
+            ("data.window.season", window.season.unwrap_or(1), 100_000),
+        ]);
+        if window.time.is_none() && matches!(data.holdout.by, HoldoutBy::Row | HoldoutBy::Class) {
+            let message = "`data.window` needs rows that are held out together, by time or by group";
+            let next = "name `data.window.time`, or set `data.holdout` to `{ by = \"group\", column = \"...\" }`";
+            self.broken(message, &["data.window", "data.holdout.by"], next);
+        }
+        if window.time.is_some() && data.holdout.by == HoldoutBy::Class {
+            let message = "`data.holdout.by` = \"class\" takes windows apart";
+            self.broken(message, &["data.holdout.by", "data.window"], "remove `by`");
+        }
+        if data.fold.is_some() {
+            let message = "`data.fold` shares out rows, and windows share theirs";
+            self.broken(message, &["data.fold", "data.window"], "remove `fold`");
+        }
+    }
+
+    fn anomaly(&mut self, plan: &Plan) {
+        let Some(asked) = &plan.data.anomaly else { return };
+        if plan.data.task != TaskKind::Anomaly {
+            let message = format!("`data.anomaly` is for anomalies, but `data.task` = {}", word(&plan.data.task));
+            self.broken(message, &["data.anomaly", "data.task"], "remove `anomaly`");
+        }
+        if !(asked.quantile > 0.0 && asked.quantile < 1.0) {
+            let message = format!("`data.anomaly.quantile` must be between 0 and 1, found {}", asked.quantile);
+            self.broken(message, &["data.anomaly.quantile"], "give the share of training rows below the threshold");
+        }
+        if asked.normal.is_empty() {
+            let message = "`data.anomaly.normal` is empty, so no row would be normal";
+            self.broken(message, &["data.anomaly.normal"], "list what the target column says of a normal row");
+        }
+    }
+
+    fn interactions(&mut self, plan: &Plan) {
+        let data = &plan.data;
+        let recommends = data.task == TaskKind::Recommendation;
+        let Some(asked) = &data.interactions else {
+            if recommends {
+                let message = "`data.task` = \"recommendation\" needs `[data.interactions]`";
+                let next = "name the columns, as in `interactions = { user = \"user\", item = \"item\" }`";
+                self.broken(message, &["data.task"], next);
+            }
+            return;
+        };
+        if !recommends {
+            let message = format!("`data.interactions` is for recommendation, but `data.task` = {}", word(&data.task));
+            self.broken(message, &["data.interactions", "data.task"], "remove `interactions`");
+        }
+        let draws = asked.loss != RankingLoss::InBatch;
+        self.at_least_one(&[("data.interactions.negatives", asked.negatives.max(usize::from(!draws)))]);
+        self.at_most(&[("data.interactions.negatives", asked.negatives, 10_000)]);
+        if asked.least.is_some() && asked.rating.is_none() {
+            let message = "`data.interactions.least` does nothing without `rating`";
+            self.broken(message, &["data.interactions.least"], "name the column of the ratings");
+        }
+        if asked.loss == RankingLoss::InBatch && plan.train.batch < 2 {
+            let message =
+                "`data.interactions.loss` = \"in-batch\" takes the other rows of a batch for what was not chosen";
+            self.broken(message, &["data.interactions.loss", "train.batch"], "set `train.batch` to at least 2");
         }
     }
 
@@ -479,6 +599,49 @@ impl Rules<'_> {
                     );
                 }
             }
+            ModelConfig::Conv1d(conv) => {
+                self.at_least_one(&[("model.layers", conv.layers), ("model.width", conv.width)]);
+                self.below_one(&[("model.dropout", conv.dropout)]);
+                if conv.kernel % 2 == 0 {
+                    let message = format!("`model.kernel` must be odd, found {}", conv.kernel);
+                    self.broken(message, &["model.kernel"], format!("give {}", conv.kernel + 1));
+                }
+            }
+            ModelConfig::SeriesGru(gru) => {
+                self.at_least_one(&[("model.layers", gru.layers), ("model.width", gru.width)]);
+                self.below_one(&[("model.dropout", gru.dropout)]);
+            }
+            ModelConfig::SeriesTransformer(model) => {
+                self.transformer(model.layers, model.heads, model.width, model.dropout);
+            }
+            ModelConfig::Autoencoder(AutoencoderConfig { hidden, code, dropout, .. })
+            | ModelConfig::Vae(VaeConfig { hidden, code, dropout, .. }) => {
+                self.at_least_one(&[("model.code", *code)]);
+                self.below_one(&[("model.dropout", *dropout)]);
+                if hidden.contains(&0) {
+                    self.broken("`model.hidden` has a layer of width 0", &["model.hidden"], "give positive widths");
+                }
+                if let ModelConfig::Vae(vae) = &plan.model {
+                    self.not_negative(&[("model.beta", vae.beta)]);
+                }
+            }
+            ModelConfig::MatrixFactorization(factors) => self.at_least_one(&[("model.width", factors.width)]),
+            ModelConfig::Neumf(neumf) => {
+                self.at_least_one(&[("model.width", neumf.width)]);
+                self.below_one(&[("model.dropout", neumf.dropout)]);
+                if neumf.hidden.is_empty() || neumf.hidden.contains(&0) {
+                    let message = "`model.hidden` needs at least one layer, none of width 0";
+                    self.broken(message, &["model.hidden"], "give positive widths");
+                }
+            }
+            ModelConfig::TwoTower(towers) => {
+                self.at_least_one(&[("model.width", towers.width)]);
+                self.below_one(&[("model.dropout", towers.dropout)]);
+                self.positive(&[("model.temperature", towers.temperature)]);
+                if towers.hidden.contains(&0) {
+                    self.broken("`model.hidden` has a layer of width 0", &["model.hidden"], "give positive widths");
+                }
+            }
             ModelConfig::Vit(vit) => {
                 self.at_least_one(&[("model.patch", vit.patch)]);
                 self.transformer(vit.layers, vit.heads, vit.width, vit.dropout);
@@ -509,6 +672,14 @@ fn kind(model: &ModelConfig) -> &'static str {
         ModelConfig::Cnn(_) => "cnn",
         ModelConfig::Gpt(_) => "gpt",
         ModelConfig::Vit(_) => "vit",
+        ModelConfig::Conv1d(_) => "conv1d",
+        ModelConfig::SeriesGru(_) => "series-gru",
+        ModelConfig::SeriesTransformer(_) => "series-transformer",
+        ModelConfig::Autoencoder(_) => "autoencoder",
+        ModelConfig::Vae(_) => "vae",
+        ModelConfig::MatrixFactorization(_) => "matrix-factorization",
+        ModelConfig::Neumf(_) => "neumf",
+        ModelConfig::TwoTower(_) => "two-tower",
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{CleanConfig, ColumnConfig, IsolationConfig};
+use super::{CleanConfig, ColumnConfig, InteractionsConfig, IsolationConfig};
 
 use super::Fold;
 
@@ -19,6 +19,10 @@ pub enum TaskKind {
     Classification,
     /// Predict real values.
     Regression,
+    /// Rank the items that a user may choose.
+    Recommendation,
+    /// Score rows by how unlike those of training they are.
+    Anomaly,
 }
 
 impl TaskKind {
@@ -28,6 +32,8 @@ impl TaskKind {
             Self::LanguageModel => "language-model",
             Self::Classification => "classification",
             Self::Regression => "regression",
+            Self::Recommendation => "recommendation",
+            Self::Anomaly => "anomaly",
         }
     }
 }
@@ -147,6 +153,58 @@ impl Default for Holdout {
     }
 }
 
+/// `[data.anomaly]`: which rows are normal, and how many of them may be told to be not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnomalyConfig {
+    /// Values of the target column that mean a normal row; every other one is an anomaly.
+    pub normal: Vec<String>,
+    /// Train on rows that the target column says are normal, not on all.
+    pub only_normal: bool,
+    /// Share of training rows whose scores lie below the threshold.
+    pub quantile: f64,
+}
+
+impl Default for AnomalyConfig {
+    fn default() -> Self {
+        let normal = ["0", "false", "no", "normal"].map(String::from).to_vec();
+        Self { normal, only_normal: false, quantile: 0.99 }
+    }
+}
+
+/// `[data.window]`: windows over the rows of a table, in the order of time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WindowConfig {
+    /// Rows of a window.
+    pub length: usize,
+    /// Rows after the window: their values are what is forecast (1 by default), and the class of the last of them what is
+    /// told (0 by default: that of the window's own last row).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizon: Option<usize>,
+    /// Rows from the beginning of a window to that of the next.
+    #[serde(default = "one")]
+    pub stride: usize,
+    /// The column of when, which the file is sorted by; unless `data.holdout.by` says otherwise, the last rows by it are
+    /// held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// The column of whose rows they are: rows of each make windows among themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Forecasts: rows after which values come again, as 24 for hours of days; the seasonal forecast repeats them, and
+    /// MASE compares with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub season: Option<usize>,
+}
+
+impl WindowConfig {
+    /// Rows after a window.
+    pub fn horizon(&self, task: TaskKind) -> usize {
+        self.horizon.unwrap_or(usize::from(task == TaskKind::Regression))
+    }
+}
+
 /// The `[data]` section of a config.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -186,6 +244,15 @@ pub struct DataConfig {
     /// Tables: rows that lie apart by all numeric columns together are marked or left out; not looked for by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation_forest: Option<IsolationConfig>,
+    /// Recommendation: the columns of a table of who chose what, and which of its rows are held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interactions: Option<InteractionsConfig>,
+    /// Anomalies: which rows are normal; the target column, which need not be there, tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<AnomalyConfig>,
+    /// Tables: windows over rows in the order of time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowConfig>,
     /// CSV: whether the first row names the columns; without names they are `c0`, `c1`, ...
     #[serde(default = "yes")]
     pub header: bool,
@@ -224,6 +291,16 @@ pub struct DataConfig {
     pub cache: Option<PathBuf>,
 }
 
+impl DataConfig {
+    /// Windows are held out by their time where nothing else is said.
+    pub(super) fn hold_out_by_time(&mut self) {
+        let time = self.window.as_ref().and_then(|window| window.time.clone());
+        if let (HoldoutBy::Row, Some(time)) = (self.holdout.by, time) {
+            (self.holdout.by, self.holdout.column) = (HoldoutBy::Time, Some(time));
+        }
+    }
+}
+
 /// One name, or a list of them.
 #[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -244,6 +321,9 @@ fn bytes() -> TokenizerKind {
 }
 fn context() -> usize {
     256
+}
+fn one() -> usize {
+    1
 }
 fn yes() -> bool {
     true

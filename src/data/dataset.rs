@@ -9,6 +9,7 @@ use super::{
     Fold, HostBatch, HostInput, HostTarget, IGNORE, InputSchema, Schema, Split, TargetSchema, Tokenizer,
     cache::shard_path,
     fold::Folded,
+    interactions::{self, Histories},
     sampler::mix,
     shard::{Element, Layout, Shard, TargetKind},
 };
@@ -28,9 +29,11 @@ struct Inner {
     schema: Schema,
     tokenizer: Option<Tokenizer>,
     shards: [Shard; 3],
+    histories: Option<Histories>,
     fingerprint: String,
     folder: PathBuf,
     seed: u64,
+    negatives: Option<usize>,
 }
 
 pub(super) const SCHEMA_FILE: &str = "schema.json";
@@ -42,6 +45,8 @@ pub(super) struct View {
     pub context: usize,
     pub standardize: bool,
     pub seed: u64,
+    /// Recommendation: items drawn for each chosen one; none where the batch's own take their place.
+    pub negatives: Option<usize>,
 }
 
 impl Dataset {
@@ -62,6 +67,10 @@ impl Dataset {
         if let InputSchema::Tokens { context, .. } = &mut schema.input {
             *context = view.context;
         }
+        let histories = match &schema.input {
+            InputSchema::Choices { users, items } => Some(Histories::read(&shards, users.len(), items.len())?),
+            _ => None,
+        };
         if !view.standardize {
             schema.scale = None;
         }
@@ -71,9 +80,11 @@ impl Dataset {
                 schema,
                 tokenizer,
                 shards,
+                histories,
                 fingerprint,
                 folder: folder.to_path_buf(),
                 seed: view.seed,
+                negatives: view.negatives,
             }),
             folded: None,
             drawn: None,
@@ -110,7 +121,8 @@ impl Dataset {
         self.inner.tokenizer.as_ref()
     }
 
-    /// Rows of a split: windows of `context` tokens, images, or table rows.
+    /// Rows of a split: windows of `context` tokens, images, or table rows; of choices, those to train on, or the users
+    /// whose later ones are held out.
     pub fn len(&self, split: Split) -> u64 {
         match &self.drawn {
             Some(drawn) if split == Split::Train => drawn.len() as u64,
@@ -125,6 +137,9 @@ impl Dataset {
         let stored = self.shard(split).rows();
         match (&self.inner.schema.input, split) {
             (InputSchema::Tokens { context, .. }, Split::Train) => train_windows(stored, *context as u64),
+            (InputSchema::Choices { .. }, Split::Validation | Split::Test) => {
+                self.inner.histories.as_ref().map_or(0, |h| h.asked(split).len() as u64)
+            }
             (InputSchema::Tokens { context, .. }, _) => stored.saturating_sub(1).div_ceil((*context as u64).max(1)),
             _ => stored,
         }
@@ -160,8 +175,28 @@ impl Dataset {
                 self.records(split, rows, &[*channels, *height, *width])?
             }
             InputSchema::Table { columns } => self.records(split, rows, &[columns.len()])?,
+            InputSchema::Windows { columns, length, .. } => self.records(split, rows, &[*length, columns.len()])?,
+            InputSchema::Choices { .. } => self.choices(split, rows)?,
         };
         Ok(HostBatch { rows: rows.iter().map(|&(_, row)| row).collect(), input, target })
+    }
+
+    fn choices(&self, split: Split, rows: &[(u64, u64)]) -> Result<(HostInput, HostTarget)> {
+        let histories = self.histories()?;
+        match (split, self.inner.negatives) {
+            (Split::Train, Some(drawn)) => histories.with_negatives(self.shard(split), rows, drawn, self.inner.seed),
+            (Split::Train, None) => histories.in_batch(self.shard(split), rows),
+            _ => Ok(histories.ranked(split, &rows.iter().map(|&(_, row)| row).collect::<Vec<_>>())),
+        }
+    }
+
+    fn histories(&self) -> Result<&Histories> {
+        self.inner.histories.as_ref().ok_or_else(|| Error::failed("the data hold no choices of users"))
+    }
+
+    /// The items that a user chose in a split, ascending; nothing where the data hold none.
+    pub fn chosen(&self, split: Split, user: u32) -> &[u32] {
+        self.inner.histories.as_ref().map(|histories| histories.of(split, user)).unwrap_or_default()
     }
 
     /// Where a row of a split is stored.
@@ -188,11 +223,15 @@ impl Dataset {
             let (_, targets) = shard.row(row)?;
             match &self.inner.schema.target {
                 TargetSchema::Classes { names } => classes.push(class(shard, targets, names.len())?),
+                TargetSchema::Itself { .. } => classes.push(class(shard, targets, 2)?),
                 _ => reals.extend(floats(targets)),
             }
         }
         Ok(match &self.inner.schema.target {
             TargetSchema::Values { names } => HostTarget::Values { values: reals, width: names.len() },
+            TargetSchema::Itself { .. } => {
+                HostTarget::Itself { anomalies: classes.iter().map(|id| *id == 1).collect() }
+            }
             _ => HostTarget::Classes(classes),
         })
     }
@@ -303,7 +342,11 @@ fn damaged(shard: &Shard, why: &str) -> Error {
 /// The transforms must give the features that the shards hold.
 fn check_table(schema: &Schema) -> Result<()> {
     match (&schema.table, &schema.input) {
-        (Some(table), InputSchema::Table { columns }) if table.is_sound() && table.outputs() == *columns => Ok(()),
+        (Some(table), InputSchema::Table { columns } | InputSchema::Windows { columns, .. })
+            if table.is_sound() && table.outputs() == *columns =>
+        {
+            Ok(())
+        }
         (None, _) => Ok(()),
         _ => Err(Error::input("the schema's columns do not give the features beside them")
             .next("delete its folder; the data will be prepared again")),
@@ -313,8 +356,8 @@ fn check_table(schema: &Schema) -> Result<()> {
 fn check_layout(schema: &Schema, shard: &Shard) -> Result<()> {
     let layout = shard.layout();
     let (target, targets) = match &schema.target {
-        TargetSchema::NextToken => (TargetKind::None, 0),
-        TargetSchema::Classes { .. } => (TargetKind::Class, 1),
+        TargetSchema::NextToken | TargetSchema::Items => (TargetKind::None, 0),
+        TargetSchema::Classes { .. } | TargetSchema::Itself { .. } => (TargetKind::Class, 1),
         TargetSchema::Values { names } => (TargetKind::Values, names.len() as u64),
     };
     let expected = match &schema.input {
@@ -326,6 +369,11 @@ fn check_layout(schema: &Schema, shard: &Shard) -> Result<()> {
         InputSchema::Table { columns } => {
             Layout { element: Element::F32, width: columns.len() as u64, target, targets }
         }
+        InputSchema::Windows { columns, length, .. } => {
+            let width = length.saturating_mul(columns.len()) as u64;
+            Layout { element: Element::F32, width, target, targets }
+        }
+        InputSchema::Choices { .. } => interactions::LAYOUT,
     };
     if layout == expected { Ok(()) } else { Err(damaged(shard, "its rows do not fit the schema beside it")) }
 }
@@ -338,7 +386,7 @@ mod tests {
         *,
     };
 
-    const VIEW: View = View { context: 4, standardize: true, seed: 1 };
+    const VIEW: View = View { context: 4, standardize: true, seed: 1, negatives: None };
 
     fn records(records: &Records, push: impl Fn(&mut RecordWriter)) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 //! Examples as a person reads them.
 
-use super::{Dataset, HostInput, HostTarget, InputSchema, Split, TargetSchema};
+use super::{Dataset, HostInput, HostTarget, InputSchema, Split, TargetSchema, Wanted};
 use crate::error::Result;
 
 /// Shades of a pixel, from dark to bright.
@@ -31,7 +31,25 @@ impl Dataset {
                 let named = schema.table.as_ref().map(|table| table.describe(values)).unwrap_or_default();
                 format!("{}: {}", named.join(", "), self.target(&batch.target))
             }
-            (HostInput::Floats { values, .. }, InputSchema::Tokens { .. }) => format!("{values:?}"),
+            (HostInput::Floats { values, .. }, InputSchema::Windows { columns, length, .. }) => {
+                let last = values.get((length - 1) * columns.len()..).unwrap_or_default();
+                let named = schema.table.as_ref().map(|table| table.describe(last)).unwrap_or_default();
+                format!("{length} rows to {}: {}", named.join(", "), self.target(&batch.target))
+            }
+            (HostInput::Choices { users, items, .. }, InputSchema::Choices { users: people, items: things }) => {
+                let named = |names: &[String], id: Option<&i32>| {
+                    id.and_then(|&id| names.get(usize::try_from(id).ok()?)).cloned().unwrap_or_default()
+                };
+                let chosen = match &batch.target {
+                    HostTarget::Items(Wanted::Ranked { relevant, .. }) => {
+                        let ids = relevant.iter().flatten().map(|&id| id as i32);
+                        ids.map(|id| named(things, Some(&id))).collect::<Vec<_>>().join(", ")
+                    }
+                    _ => named(things, items.first()),
+                };
+                format!("{} chose {chosen}", named(people, users.first()))
+            }
+            (other, _) => format!("{other:?}"),
         })
     }
 
@@ -52,6 +70,10 @@ impl Dataset {
                 let named = names.iter().zip(values).map(|(name, v)| format!("{name} = {v}"));
                 named.collect::<Vec<_>>().join(", ")
             }
+            (HostTarget::Itself { anomalies }, TargetSchema::Itself { labelled: true }) => {
+                if anomalies.contains(&true) { "an anomaly".into() } else { "normal".into() }
+            }
+            (HostTarget::Itself { .. }, _) => "no label".into(),
             (other, _) => format!("{other:?}"),
         }
     }

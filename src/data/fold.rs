@@ -62,6 +62,15 @@ const BATCH: usize = 1024;
 impl Folded {
     pub(super) fn new(dataset: &Dataset, fold: &Fold) -> Result<Self> {
         let schema = dataset.schema();
+        if matches!(schema.input, InputSchema::Choices { .. }) {
+            return Err(Error::input("`data.fold` shares out rows, and a user's choices belong together")
+                .next("remove `data.fold`"));
+        }
+        if matches!(schema.input, InputSchema::Windows { .. }) {
+            return Err(
+                Error::input("`data.fold` shares out rows, and windows share theirs").next("remove `data.fold`")
+            );
+        }
         if matches!(schema.input, InputSchema::Tokens { .. }) {
             return Err(Error::input("`data.fold` shares out rows, and text is none").next("remove `data.fold`"));
         }

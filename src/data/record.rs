@@ -153,12 +153,16 @@ fn check(layout: &Layout, classes: u32, records: &Records) -> Result<usize> {
     let (channels, width, element) = match &records.input {
         InputSchema::Image { channels, height, width } => (*channels, channels * height * width, Element::U8),
         InputSchema::Table { columns } => (columns.len(), columns.len(), Element::F32),
-        InputSchema::Tokens { .. } => return Err(Error::failed("tokens are not records")),
+        InputSchema::Windows { columns, length, .. } => (columns.len(), length * columns.len(), Element::F32),
+        InputSchema::Tokens { .. } | InputSchema::Choices { .. } => {
+            return Err(Error::failed("tokens and choices are not records"));
+        }
     };
     let targets = match &records.target {
         TargetSchema::Classes { names } => names.len() >= classes as usize && layout.target == TargetKind::Class,
         TargetSchema::Values { names } => names.len() as u64 == layout.targets && layout.target == TargetKind::Values,
-        TargetSchema::NextToken => false,
+        TargetSchema::Itself { .. } => classes <= 2 && layout.target == TargetKind::Class,
+        TargetSchema::NextToken | TargetSchema::Items => false,
     };
     if width as u64 != layout.width || element != layout.element || !targets {
         return Err(Error::failed(format!("the rows do not fit their description {records:?}")));

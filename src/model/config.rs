@@ -3,6 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{
+    AutoencoderConfig, Conv1dModelConfig, FactorsConfig, NeumfConfig, SeriesGruConfig, SeriesTransformerConfig,
+    TwoTowerConfig, VaeConfig,
+};
+
 /// The shape of one example, as a model sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputShape {
@@ -23,6 +28,20 @@ pub enum InputShape {
         height: usize,
         /// Columns of pixels.
         width: usize,
+    },
+    /// A window of steps.
+    Sequence {
+        /// Steps.
+        length: usize,
+        /// Values of a step.
+        values: usize,
+    },
+    /// A user, and items to score for it.
+    Choices {
+        /// Number of users.
+        users: usize,
+        /// Number of items.
+        items: usize,
     },
 }
 
@@ -49,6 +68,22 @@ pub enum ModelConfig {
     Gpt(GptConfig),
     /// A vision transformer.
     Vit(VitConfig),
+    /// Windows: convolutions over their steps.
+    Conv1d(Conv1dModelConfig),
+    /// Windows: gated recurrent units.
+    SeriesGru(SeriesGruConfig),
+    /// Windows: a transformer over their steps.
+    SeriesTransformer(SeriesTransformerConfig),
+    /// Anomalies: rows through a narrow code and back.
+    Autoencoder(AutoencoderConfig),
+    /// Anomalies: the same with a code that is a distribution.
+    Vae(VaeConfig),
+    /// Recommendation: a vector and a bias for every user and item.
+    MatrixFactorization(FactorsConfig),
+    /// Recommendation: neural collaborative filtering.
+    Neumf(NeumfConfig),
+    /// Recommendation: a tower for users and one for items.
+    TwoTower(TwoTowerConfig),
 }
 
 /// `kind = "linear"`.

@@ -24,10 +24,7 @@ impl MlpConfig {
     pub(super) fn check(&self, sig: &Signature) -> Result<()> {
         rules::features(KIND, sig)?;
         rules::dropout(self.dropout)?;
-        self.hidden
-            .iter()
-            .enumerate()
-            .try_for_each(|(i, &width)| rules::size(&format!("model.hidden[{i}]"), width, 1 << 20))
+        rules::sizes("model.hidden", &self.hidden)
     }
 
     /// (inputs, outputs) of every layer, the head last.
@@ -66,7 +63,7 @@ impl Mlp {
 
 impl Activation {
     /// Element by element.
-    fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
+    pub(super) fn apply<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
             Self::Relu => activation::relu(x),
             Self::Gelu => kiln_kernels::gelu(x),

@@ -10,35 +10,48 @@ use crate::{
     nn::Compute,
 };
 
+mod autoencoder;
 mod cnn;
 mod config;
 mod cost;
 mod decoder;
+mod factors;
 mod gpt;
 mod linear;
 mod mlp;
 mod module;
+mod neumf;
 mod outputs;
 mod resnet;
 mod rules;
+mod series;
 #[cfg(test)]
 mod tests;
+mod two_tower;
 mod vit;
 
+pub use autoencoder::{Autoencoder, AutoencoderConfig, VaeConfig};
 pub use cnn::Cnn;
 pub use config::*;
 pub use decoder::Decoder;
+pub use factors::{Factors, FactorsConfig};
 pub use gpt::Gpt;
 pub use linear::LinearModel;
 pub use mlp::Mlp;
+pub use neumf::{Neumf, NeumfConfig};
 pub use outputs::Outputs;
 pub use resnet::Resnet;
+pub use series::{
+    Conv1dModelConfig, SeriesConv, SeriesGru, SeriesGruConfig, SeriesTransformer, SeriesTransformerConfig,
+};
+pub use two_tower::{TwoTower, TwoTowerConfig};
 pub use vit::Vit;
 
 use cost::Cost;
 
 /// A batch on the device, as a model takes it.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // one a step
 pub enum Input {
     /// Token ids, `[b, t]`.
     Tokens(Tensor<2, Int>),
@@ -46,6 +59,26 @@ pub enum Input {
     Features(Tensor<2>),
     /// Standardised pixels, `[b, channels, height, width]`.
     Image(Tensor<4>),
+    /// Standardised values of windows, `[b, t, f]`.
+    Sequence(Tensor<3>),
+    /// Users and items to score for them.
+    Choices(Choices),
+}
+
+/// Users and items to score for them.
+#[derive(Debug, Clone)]
+pub struct Choices {
+    /// `[b]`.
+    pub users: Tensor<1, Int>,
+    /// `[b, m]`, each user's own, or `[1, m]` for all of them.
+    pub items: Tensor<2, Int>,
+}
+
+impl Choices {
+    /// Users `[b, 1]` and items `[b or 1, m]`.
+    fn places(self) -> (Tensor<2, Int>, Tensor<2, Int>) {
+        (self.users.unsqueeze_dim::<2>(1), self.items)
+    }
 }
 
 /// A network of any kind.
@@ -66,6 +99,20 @@ pub enum Model {
     Gpt(Gpt),
     /// A vision transformer.
     Vit(Vit),
+    /// Convolutions over a window.
+    SeriesConv(SeriesConv),
+    /// Gated recurrent units over a window.
+    SeriesGru(SeriesGru),
+    /// A transformer over a window.
+    SeriesTransformer(SeriesTransformer),
+    /// An autoencoder, variational or not.
+    Autoencoder(Autoencoder),
+    /// A vector and a bias for every user and item.
+    Factors(Factors),
+    /// Neural collaborative filtering.
+    Neumf(Neumf),
+    /// A tower for users and one for items.
+    TwoTower(TwoTower),
 }
 
 impl ModelConfig {
@@ -77,6 +124,14 @@ impl ModelConfig {
             Self::Cnn(_) => "cnn",
             Self::Gpt(_) => "gpt",
             Self::Vit(_) => "vit",
+            Self::Conv1d(_) => "conv1d",
+            Self::SeriesGru(_) => "series-gru",
+            Self::SeriesTransformer(_) => "series-transformer",
+            Self::Autoencoder(_) => "autoencoder",
+            Self::Vae(_) => "vae",
+            Self::MatrixFactorization(_) => "matrix-factorization",
+            Self::Neumf(_) => "neumf",
+            Self::TwoTower(_) => "two-tower",
         }
     }
 
@@ -95,6 +150,14 @@ impl ModelConfig {
             Self::Cnn(config) => config.check(sig),
             Self::Gpt(config) => config.check(sig),
             Self::Vit(config) => config.check(sig),
+            Self::Conv1d(config) => config.check(sig),
+            Self::SeriesGru(config) => config.check(sig),
+            Self::SeriesTransformer(config) => config.check(sig),
+            Self::Autoencoder(config) => config.check(sig),
+            Self::Vae(config) => config.check(sig),
+            Self::MatrixFactorization(config) => config.check(sig),
+            Self::Neumf(config) => config.check(sig),
+            Self::TwoTower(config) => config.check(sig),
         }
     }
 
@@ -121,6 +184,14 @@ impl ModelConfig {
             },
             Self::Gpt(config) => Model::Gpt(config.init(sig, device)?),
             Self::Vit(config) => Model::Vit(config.init(sig, device)?),
+            Self::Conv1d(config) => Model::SeriesConv(config.init(sig, device)?),
+            Self::SeriesGru(config) => Model::SeriesGru(config.init(sig, device)?),
+            Self::SeriesTransformer(config) => Model::SeriesTransformer(config.init(sig, device)?),
+            Self::Autoencoder(config) => Model::Autoencoder(config.init(sig, device)?),
+            Self::Vae(config) => Model::Autoencoder(config.init(sig, device)?),
+            Self::MatrixFactorization(config) => Model::Factors(config.init(sig, device)?),
+            Self::Neumf(config) => Model::Neumf(config.init(sig, device)?),
+            Self::TwoTower(config) => Model::TwoTower(config.init(sig, device)?),
         })
     }
 
@@ -134,6 +205,14 @@ impl ModelConfig {
             },
             Self::Gpt(config) => config.cost(sig),
             Self::Vit(config) => config.cost(sig),
+            Self::Conv1d(config) => config.cost(sig),
+            Self::SeriesGru(config) => config.cost(sig),
+            Self::SeriesTransformer(config) => config.cost(sig),
+            Self::Autoencoder(config) => config.cost(sig),
+            Self::Vae(config) => config.cost(sig),
+            Self::MatrixFactorization(config) => config.cost(sig),
+            Self::Neumf(config) => config.cost(sig),
+            Self::TwoTower(config) => config.cost(sig),
         }
     }
 
@@ -174,6 +253,14 @@ impl Model {
             Self::Cnn(_) | Self::Resnet(_) => "cnn",
             Self::Gpt(_) => "gpt",
             Self::Vit(_) => "vit",
+            Self::SeriesConv(_) => "conv1d",
+            Self::SeriesGru(_) => "series-gru",
+            Self::SeriesTransformer(_) => "series-transformer",
+            Self::Autoencoder(model) if model.is_variational() => "vae",
+            Self::Autoencoder(_) => "autoencoder",
+            Self::Factors(_) => "matrix-factorization",
+            Self::Neumf(_) => "neumf",
+            Self::TwoTower(_) => "two-tower",
         }
     }
 
@@ -199,6 +286,13 @@ impl Model {
             Self::Cnn(model) => model.forward(input.image().cast(activations)),
             Self::Resnet(model) => model.forward(input.image().cast(activations)),
             Self::Vit(model) => model.forward(input.image().cast(activations)),
+            Self::SeriesConv(model) => model.forward(input.sequence().cast(activations)),
+            Self::SeriesGru(model) => model.forward(input.sequence().cast(activations)),
+            Self::SeriesTransformer(model) => model.forward(input.sequence().cast(activations)),
+            Self::Autoencoder(model) => model.forward(input.flat().cast(activations)),
+            Self::Factors(model) => model.forward(input.choices(), activations),
+            Self::Neumf(model) => model.forward(input.choices(), activations),
+            Self::TwoTower(model) => model.forward(input.choices(), activations),
         })
     }
 }
@@ -218,12 +312,29 @@ impl Input {
         }
     }
 
-    /// `[b, f]`; a picture becomes its values in a row.
+    fn sequence(self) -> Tensor<3> {
+        match self {
+            Self::Sequence(steps) => steps,
+            _ => unreachable!("`ModelConfig::check` refuses a model of windows without windows"),
+        }
+    }
+
+    fn choices(self) -> Choices {
+        match self {
+            Self::Choices(choices) => choices,
+            _ => unreachable!("`ModelConfig::check` refuses a recommender without users and items"),
+        }
+    }
+
+    /// `[b, f]`; a picture or a window becomes its values in a row.
     fn flat(self) -> Tensor<2> {
         match self {
             Self::Features(x) => x,
             Self::Image(pixels) => pixels.flatten::<2>(1, 3),
-            Self::Tokens(_) => unreachable!("`ModelConfig::check` refuses a model of features with tokens"),
+            Self::Sequence(steps) => steps.flatten::<2>(1, 2),
+            Self::Tokens(_) | Self::Choices(_) => {
+                unreachable!("`ModelConfig::check` refuses a model of features with anything else")
+            }
         }
     }
 }

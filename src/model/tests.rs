@@ -20,6 +20,14 @@ fn table(features: usize, outputs: usize) -> Signature {
     Signature { input: InputShape::Features(features), outputs }
 }
 
+fn choices(users: usize, items: usize) -> Signature {
+    Signature { input: InputShape::Choices { users, items }, outputs: 1 }
+}
+
+fn window(length: usize, values: usize, outputs: usize) -> Signature {
+    Signature { input: InputShape::Sequence { length, values }, outputs }
+}
+
 fn gpt2(layers: usize, heads: usize, width: usize) -> GptConfig {
     GptConfig { layers, heads, width, ..Default::default() }
 }
@@ -62,6 +70,18 @@ fn zoo() -> Vec<(ModelConfig, Signature)> {
         (ModelConfig::Gpt(gpt2(2, 2, 16)), tokens(11, 6)),
         (ModelConfig::Gpt(llama(2, 4, 16)), tokens(11, 6)),
         (ModelConfig::Vit(vit()), picture(3, 8, 3)),
+        (ModelConfig::Mlp(MlpConfig { hidden: vec![4], ..Default::default() }), window(5, 3, 2)),
+        (ModelConfig::Conv1d(Conv1dModelConfig { layers: 2, width: 6, ..Default::default() }), window(7, 3, 2)),
+        (ModelConfig::SeriesGru(SeriesGruConfig { layers: 2, width: 6, dropout: 0.0 }), window(5, 3, 2)),
+        (
+            ModelConfig::SeriesTransformer(SeriesTransformerConfig { layers: 2, heads: 2, width: 8, dropout: 0.0 }),
+            window(5, 3, 2),
+        ),
+        (ModelConfig::Autoencoder(AutoencoderConfig { hidden: vec![6], code: 2, ..Default::default() }), table(5, 5)),
+        (ModelConfig::Vae(VaeConfig { hidden: vec![6, 4], code: 2, ..Default::default() }), table(5, 5)),
+        (ModelConfig::MatrixFactorization(FactorsConfig { width: 8 }), choices(5, 7)),
+        (ModelConfig::Neumf(NeumfConfig { width: 8, hidden: vec![6, 4], dropout: 0.0 }), choices(5, 7)),
+        (ModelConfig::TwoTower(TwoTowerConfig { width: 8, hidden: vec![6, 4], ..Default::default() }), choices(5, 7)),
     ]
 }
 
@@ -74,6 +94,13 @@ fn batch(sig: &Signature, device: &Device) -> Input {
         InputShape::Image { channels, height, width } => {
             Input::Image(Tensor::random([2, channels, height, width], Distribution::Default, device))
         }
+        InputShape::Sequence { length, values } => {
+            Input::Sequence(Tensor::random([2, length, values], Distribution::Default, device))
+        }
+        InputShape::Choices { .. } => Input::Choices(Choices {
+            users: Tensor::<1, Int>::from_data([1, 4], device),
+            items: Tensor::<2, Int>::from_data([[6], [2]], device),
+        }),
     }
 }
 
@@ -175,7 +202,9 @@ fn every_kind_runs_forward_and_gives_every_parameter_a_gradient() {
             let model = config.init(&sig, &device).unwrap();
             let y = model.forward(batch(&sig, &device), compute);
             let rows = if let InputShape::Tokens { context, .. } = sig.input { 2 * context } else { 2 };
-            assert_eq!((y.dims(), y.dtype()), ([rows, sig.outputs], burn::tensor::DType::F32));
+            // A variational autoencoder says how far its code is from a normal one as well.
+            let outputs = sig.outputs + usize::from(matches!(config, ModelConfig::Vae(_)));
+            assert_eq!((y.dims(), y.dtype()), ([rows, outputs], burn::tensor::DType::F32));
             let grads = y.powi_scalar(2).mean().backward();
             model.visit(&mut Grads(&grads, Paths::default()));
         }
@@ -193,6 +222,55 @@ fn bf16_is_close_to_f32() {
         let off = (exact - half).abs().max().into_scalar::<f32>();
         assert!(off < 3e-2 * scale, "{}: {off} of {scale}", config.name());
     }
+}
+
+#[test]
+fn a_recommender_scores_a_shared_list_as_it_does_each_users_own() {
+    let device = Device::flex();
+    for (config, sig) in zoo() {
+        if !matches!(sig.input, InputShape::Choices { .. }) {
+            continue;
+        }
+        device.seed(3);
+        let model = config.init(&sig, &device).unwrap();
+        let users = Tensor::<1, Int>::from_data([0, 3, 4], &device);
+        let list = Tensor::<2, Int>::from_data([[2, 6, 0, 5]], &device);
+        let score = |items| model.forward(Input::Choices(Choices { users: users.clone(), items }), FloatDType::F32);
+        let shared = score(list.clone());
+        assert_eq!(shared.dims(), [3, 4], "{}", config.name());
+        let own = score(list.expand([3, 4]));
+        shared.into_data().assert_approx_eq::<f32>(&own.into_data(), Tolerance::absolute(1e-5));
+    }
+}
+
+#[test]
+fn a_variational_code_is_drawn_while_training_alone_and_its_divergence_is_the_closed_form() {
+    let device = Device::flex().autodiff();
+    device.seed(5);
+    let config = VaeConfig { hidden: vec![], code: 2, beta: 0.5, ..Default::default() };
+    let model = ModelConfig::Vae(config).init(&table(3, 3), &device).unwrap();
+    let x = Tensor::<2>::from_data([[0.5, -1.0, 2.0]], &device);
+    let run = |model: &Model| {
+        model.forward(Input::Features(x.clone()), FloatDType::F32).inner().into_data().try_to_vec::<f32>().unwrap()
+    };
+    assert_ne!(run(&model)[..3], run(&model)[..3], "the code is drawn anew");
+    let valid = model.valid();
+    assert_eq!(run(&valid), run(&valid));
+    let Model::Autoencoder(_) = &model else { panic!() };
+    let tensors = crate::nn::tensors_of(&model).unwrap();
+    let read = |name: &str| tensors[name].clone().try_to_vec::<f32>().unwrap();
+    let code = |name: &str, at: usize| -> f64 {
+        let (weight, bias) = (read(&format!("{name}.weight")), read(&format!("{name}.bias")));
+        [0.5, -1.0, 2.0].iter().enumerate().map(|(i, v)| v * f64::from(weight[i * 2 + at])).sum::<f64>()
+            + f64::from(bias[at])
+    };
+    let divergence: f64 = (0..2)
+        .map(|at| {
+            let (mean, log) = (code("code", at), code("log_variance", at));
+            0.5 * (mean * mean + log.exp() - log - 1.0)
+        })
+        .sum();
+    assert!((f64::from(run(&valid)[3]) - 2.0 * 0.5 / 3.0 * divergence).abs() < 1e-5);
 }
 
 #[test]

@@ -55,7 +55,8 @@ impl Setup {
             Some(how) => dataset.resampled(how, plan.run.seed)?,
             None => dataset.clone(),
         };
-        let mut task = Task::new(plan.data.task, dataset.schema(), plan.train.label_smoothing)?;
+        let ranking = plan.data.interactions.as_ref().map(|asked| asked.loss).unwrap_or_default();
+        let mut task = Task::new(plan.data.task, dataset.schema(), plan.train.label_smoothing)?.ranking(ranking);
         if let Some(weights) = &plan.train.class_weights {
             task = task.weighted(weights, &training.class_counts()?)?;
         }

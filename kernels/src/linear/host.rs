@@ -9,8 +9,8 @@ use super::{Form, Forward, Gradient, LinearOp, reference};
 use crate::{
     gelu::host as gelu,
     host::{
-        HostBackend, HostTensor, Kernel, Matrix, matrix, packed, product_tensor, rows_per_task, tensor, vectorised,
-        writable, written,
+        HostBackend, HostTensor, Kernel, Matrix, add_up, column_sums, matrix, packed, product_tensor, rows_per_task,
+        summed_rows, tensor, vectorised, writable, written,
     },
 };
 
@@ -132,24 +132,6 @@ fn differentiate(grad: &mut [f32], before: &[f32], width: usize) -> Vec<f32> {
     add_up(width, partial.map(|(grad, before)| vectorised(Differentiate { grad, before, width })).collect())
 }
 
-/// Sums over rows.
-fn column_sums(values: &[f32], width: usize) -> Vec<f32> {
-    let chunk = summed_rows(width) * width;
-    add_up(width, values.par_chunks(chunk).map(|values| vectorised(Sum { values, width })).collect())
-}
-
-/// Rows that are summed by one task, a function of the width alone: the order of additions depends on nothing else.
-fn summed_rows(width: usize) -> usize {
-    4 * rows_per_task(width)
-}
-
-fn add_up(width: usize, partial: Vec<Vec<f32>>) -> Vec<f32> {
-    partial.into_iter().fold(vec![0f32; width], |mut total, part| {
-        total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
-        total
-    })
-}
-
 struct Differentiate<'a> {
     grad: &'a mut [f32],
     before: &'a [f32],
@@ -167,24 +149,6 @@ impl Kernel for Differentiate<'_> {
                 *grad *= gelu::slope(*before);
                 *sum += *grad;
             }
-        }
-        sums
-    }
-}
-
-struct Sum<'a> {
-    values: &'a [f32],
-    width: usize,
-}
-
-impl Kernel for Sum<'_> {
-    type Output = Vec<f32>;
-
-    #[inline(always)]
-    fn run(self) -> Vec<f32> {
-        let mut sums = vec![0f32; self.width];
-        for row in self.values.chunks_exact(self.width) {
-            row.iter().zip(&mut sums).for_each(|(value, sum)| *sum += value);
         }
         sums
     }

@@ -68,6 +68,7 @@ impl Resolved {
 /// A missing file, a failed download, or a layout that cannot be told.
 pub(super) fn resolve(config: &DataConfig, base: &Path, progress: &dyn Fn(&str)) -> Result<Resolved> {
     let mut config = config.clone();
+    config.hold_out_by_time();
     let (files, folder) = match &config.source {
         Source::Dataset(name) if name == rust_crates::NAME => {
             config.format = Some(Format::Text);

@@ -32,6 +32,7 @@ pub(super) fn rows(path: &Path, indices: &[usize], each: &mut Each<'_>) -> Resul
     // A projection keeps the file's order, whatever order it was asked in.
     let mut ordered = indices.to_vec();
     ordered.sort_unstable();
+    ordered.dedup(); // a column may be asked for twice
     let mut number = 0;
     for batch in reader {
         let batch = batch.map_err(|e| damaged(path, e))?;
