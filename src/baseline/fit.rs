@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BaselineConfig, BaselineKind, When,
-    rows::{Table, predictions_of, read_rows, shape},
+    rows::{Table, classic_rows, predictions_of, shape},
 };
 use crate::{
     data::{Dataset, InputSchema, Split},
@@ -81,7 +81,7 @@ pub fn fit_gate(
     if !applies(config, dataset) {
         return Ok(None);
     }
-    let table = read_rows(dataset, Split::Train, config.rows, seed)?;
+    let table = classic_rows(dataset, Split::Train, config.rows, seed)?;
     if (table.len() as u64) < table.of {
         say(&format!("baselines are fitted on {} of {} training rows, drawn at random", table.len(), table.of));
     }

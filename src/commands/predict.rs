@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{Console, Trained};
 use crate::{
     data::{
-        DataConfig, HostInput, InputSchema, Scale, Schema, TableSchema, TargetSchema,
+        DataConfig, HostInput, InputSchema, PADDING, Scale, Schema, TableSchema, TargetSchema, TextEncoder,
         source::{self, table::Layout},
     },
     error::{Error, IoContext, Result},
@@ -29,13 +29,19 @@ pub fn predict(trained: &Trained, input: &Path, output: Option<&Path>, console: 
     let ready = trained.ready()?;
     let mut rows = Rows::new(&ready, Writer::new(output, console.is_json())?);
     match &ready.task.schema().input {
-        InputSchema::Tokens { .. } => {
-            return Err(Error::input(format!("run `{}` is a language model", trained.dir.name()))
-                .next("use `kiln generate` for it"));
+        InputSchema::Tokens { context, .. } => {
+            let Some(column) = trained.plan.data.text.clone() else {
+                return Err(Error::input(format!("run `{}` is a language model", trained.dir.name()))
+                    .next("use `kiln generate` for it"));
+            };
+            let encoder = TextEncoder::new(&trained.tokenizer()?, *context)?;
+            let layout = layout(input, ready.task.schema(), &trained.plan.data, std::slice::from_ref(&column))?;
+            source::table::read_texts(input, &column, &layout, &mut |text| rows.push_text(encoder.encode(text)?))?;
         }
         InputSchema::Table { .. } => {
             let schema = ready.task.schema();
-            let layout = layout(input, schema, &trained.plan.data)?;
+            let needed = schema.table.as_ref().map(TableSchema::needed).unwrap_or_default();
+            let layout = layout(input, schema, &trained.plan.data, &needed)?;
             // All faults are told before anything is written.
             let read = source::table::read_rows(input, schema, &layout, &mut |_| Ok(()))?;
             read.told.iter().for_each(|line| console.say(line));
@@ -58,8 +64,7 @@ pub fn predict(trained: &Trained, input: &Path, output: Option<&Path>, console: 
 
 /// The layout of a table to predict for: its own file may use another delimiter than the training data did, and may
 /// have a header, or lack the targets, where that had none.
-fn layout(input: &Path, schema: &Schema, config: &DataConfig) -> Result<Layout> {
-    let needed = schema.table.as_ref().map(TableSchema::needed).unwrap_or_default();
+fn layout(input: &Path, schema: &Schema, config: &DataConfig, needed: &[String]) -> Result<Layout> {
     let unnamed = needed.iter().all(|name| name.strip_prefix('c').is_some_and(|n| n.parse::<usize>().is_ok()));
     let mut first = String::new();
     if let Ok(file) = File::open(input) {
@@ -90,13 +95,14 @@ struct Rows<'a> {
     ready: &'a Ready,
     writer: Writer,
     values: Vec<f32>,
+    texts: Vec<Vec<u32>>,
     names: Vec<Option<String>>,
     count: usize,
 }
 
 impl<'a> Rows<'a> {
     fn new(ready: &'a Ready, writer: Writer) -> Self {
-        Self { ready, writer, values: Vec::new(), names: Vec::new(), count: 0 }
+        Self { ready, writer, values: Vec::new(), texts: Vec::new(), names: Vec::new(), count: 0 }
     }
 
     /// Adds one row: the features of a table, or a picture's pixels unscaled.
@@ -109,16 +115,26 @@ impl<'a> Rows<'a> {
         if self.names.len() == BATCH { self.flush() } else { Ok(()) }
     }
 
+    /// Adds one text.
+    fn push_text(&mut self, ids: Vec<u32>) -> Result<()> {
+        self.texts.push(ids);
+        self.names.push(None);
+        if self.names.len() == BATCH { self.flush() } else { Ok(()) }
+    }
+
     fn flush(&mut self) -> Result<()> {
         let n = self.names.len();
         if n == 0 {
             return Ok(());
         }
-        let shape = match &self.ready.task.schema().input {
-            InputSchema::Image { channels, height, width } => vec![*channels, *height, *width],
-            _ => vec![self.values.len() / n],
+        let values = std::mem::take(&mut self.values);
+        let input = match &self.ready.task.schema().input {
+            InputSchema::Image { channels, height, width } => {
+                HostInput::Floats { values, shape: vec![*channels, *height, *width] }
+            }
+            InputSchema::Tokens { .. } => padded(&std::mem::take(&mut self.texts)),
+            InputSchema::Table { .. } => HostInput::Floats { shape: vec![values.len() / n], values },
         };
-        let input = HostInput::Floats { values: std::mem::take(&mut self.values), shape };
         let outputs = self.ready.model.forward(upload_input(&input, n, &self.ready.opened.device)?, INFERENCE);
         let [_, v] = outputs.dims();
         let outputs = match self.ready.task.schema().target {
@@ -138,6 +154,16 @@ impl<'a> Rows<'a> {
         self.writer.finish()?;
         Ok(self.count)
     }
+}
+
+/// Texts as long as the longest of them.
+fn padded(texts: &[Vec<u32>]) -> HostInput {
+    let context = texts.iter().map(Vec::len).max().unwrap_or(0).max(1);
+    let row = |text: &Vec<u32>| {
+        let padding = std::iter::repeat_n(PADDING, context - text.len());
+        text.iter().map(|id| id.cast_signed()).chain(padding).collect::<Vec<_>>()
+    };
+    HostInput::Tokens { ids: texts.iter().flat_map(row).collect(), context }
 }
 
 /// `(x - mean) / std` per channel of a picture.

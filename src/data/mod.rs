@@ -21,7 +21,7 @@ mod split;
 mod tokenize;
 mod tokenizer;
 
-pub use batch::{HostBatch, HostInput, HostTarget, IGNORE};
+pub use batch::{HostBatch, HostInput, HostTarget, IGNORE, PADDING};
 pub use cache::root as cache_root;
 pub use clean::{
     Categories, Category, CleanConfig, Codes, Column, ColumnConfig, ColumnType, Constant, Date, DateParts, Encode,
@@ -36,4 +36,4 @@ pub use record::RecordWriter;
 pub use sampler::Sampler;
 pub use schema::{InputSchema, Scale, Schema, Split, TargetSchema};
 pub use sink::{Features, RecordSink, Records, Target};
-pub use tokenizer::{Alphabet, Characters, Tokenizer};
+pub use tokenizer::{Alphabet, Characters, TextEncoder, Tokenizer, WordCounts, Words};

@@ -43,6 +43,11 @@ macro_rules! each {
             Model::Resnet($inner) => $body,
             Model::Gpt($inner) => $body,
             Model::Vit($inner) => $body,
+            Model::FtTransformer($inner) => $body,
+            Model::WideAndDeep($inner) => $body,
+            Model::EmbeddingBag($inner) => $body,
+            Model::Recurrent($inner) => $body,
+            Model::Encoder($inner) => $body,
         }
     };
 }
@@ -57,6 +62,11 @@ macro_rules! rewrap {
             Model::Resnet($inner) => Model::Resnet($body),
             Model::Gpt($inner) => Model::Gpt($body),
             Model::Vit($inner) => Model::Vit($body),
+            Model::FtTransformer($inner) => Model::FtTransformer($body),
+            Model::WideAndDeep($inner) => Model::WideAndDeep($body),
+            Model::EmbeddingBag($inner) => Model::EmbeddingBag($body),
+            Model::Recurrent($inner) => Model::Recurrent($body),
+            Model::Encoder($inner) => Model::Encoder($body),
         }
     };
 }

@@ -13,9 +13,9 @@ pub(crate) use meter::host;
 pub use meter::{Meter, Report};
 
 use crate::{
-    data::{HostBatch, HostInput, HostTarget, InputSchema, Schema, TargetSchema, TaskKind},
+    data::{Codes, HostBatch, HostInput, HostTarget, InputSchema, Schema, TableSchema, TargetSchema, TaskKind},
     error::{Error, Result},
-    model::{Input, InputShape, Outputs, Signature},
+    model::{Categories, Input, InputShape, Outputs, Signature},
 };
 
 /// What is learned: how a batch becomes tensors, and how outputs become a loss and metrics.
@@ -76,7 +76,14 @@ impl Task {
             InputSchema::Image { channels, height, width } => {
                 InputShape::Image { channels: *channels, height: *height, width: *width }
             }
-            InputSchema::Table { columns } => InputShape::Features(columns.len()),
+            InputSchema::Table { columns } => {
+                let codes = self.schema.table.as_ref().map(TableSchema::codes).unwrap_or_default();
+                let codes = codes.into_iter().map(|Codes { feature, codes }| Categories { feature, codes });
+                match codes.collect::<Vec<_>>() {
+                    codes if codes.is_empty() => InputShape::Features(columns.len()),
+                    codes => InputShape::Mixed { features: columns.len(), codes },
+                }
+            }
         };
         let outputs = match (&self.schema.target, &self.schema.input) {
             (TargetSchema::Classes { names } | TargetSchema::Values { names }, _) => names.len(),

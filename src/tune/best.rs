@@ -37,7 +37,7 @@ pub fn best_config(plan: &Plan, values: &Values, remark: &str) -> Result<String>
         Source::Glob(pattern) => set(root, "data.source.glob", pattern.as_str().into()),
         _ => {}
     }
-    if let TokenizerKind::File(path) = &plan.data.tokenizer {
+    if let Some(TokenizerKind::File(path)) = &plan.data.tokenizer {
         set(root, "data.tokenizer.file", text(path)?);
     }
     if let Some(cache) = &plan.data.cache {

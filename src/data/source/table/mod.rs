@@ -7,12 +7,14 @@ mod plan;
 mod predict;
 mod prepare;
 mod stream;
+mod text;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
 pub use predict::{Rows, read_rows};
 pub(in crate::data) use prepare::{Request, read};
+pub use text::read_texts;
 
 use crate::data::cell::{Cell, Fault};
 use crate::data::{DataConfig, Format};

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::plan::Plan;
-use super::{Cell, Fault, Layout, Place, each_row};
+use super::{Cell, Fault, Layout, Place, each_row, text};
 use crate::data::clean::{
     self, CleanConfig, Column, ColumnType, Columns, Guess, Profile, Report, Second, TableSchema, Used,
 };
@@ -46,6 +46,9 @@ pub(in crate::data) fn read(
 ) -> Result<Records> {
     let table = Table::new(files, config, request)?;
     let splitter = table.splitter()?;
+    if config.text.is_some() {
+        return text::read(&table, &splitter, sink);
+    }
     let (schema, target) = match request.learned {
         Some(Schema { table: Some(schema), target, .. }) => (schema.clone(), target.clone()),
         Some(_) => return Err(Error::input("the run was not trained on a table").next("give the data it was made for")),
@@ -56,14 +59,15 @@ pub(in crate::data) fn read(
     }
     let used = table.write(&schema, &target, &splitter, sink)?;
     schema.told(&used).iter().for_each(|line| (request.progress)(line));
-    Ok(Records { input: InputSchema::Table { columns: schema.outputs() }, target, table: Some(schema.settled()) })
+    let input = InputSchema::Table { columns: schema.outputs() };
+    Ok(Records { input, target, table: Some(schema.settled()), tokenizer: None })
 }
 
 /// One row of a pass.
-struct Row<'r, 'c> {
-    place: Place<'r>,
-    split: Split,
-    features: &'r [Cell<'c>],
+pub(super) struct Row<'r, 'c> {
+    pub(super) place: Place<'r>,
+    pub(super) split: Split,
+    pub(super) features: &'r [Cell<'c>],
     targets: &'r [Cell<'c>],
     /// For a training row, how many came before it.
     training: Option<u64>,
@@ -75,9 +79,9 @@ impl Row<'_, '_> {
     }
 }
 
-type EachRow<'a> = dyn FnMut(Row<'_, '_>) -> Result<ControlFlow<()>> + 'a;
+pub(super) type EachRow<'a> = dyn FnMut(Row<'_, '_>) -> Result<ControlFlow<()>> + 'a;
 
-struct Table<'a> {
+pub(super) struct Table<'a> {
     files: &'a [PathBuf],
     layout: Layout,
     plan: Plan,
@@ -149,8 +153,21 @@ impl<'a> Table<'a> {
         }
     }
 
+    pub(super) fn config(&self) -> &DataConfig {
+        self.config
+    }
+
+    /// The column of texts.
+    pub(super) fn text(&self) -> Option<&str> {
+        self.config.text.as_deref()
+    }
+
+    pub(super) fn progress(&self) -> &dyn Fn(&str) {
+        self.request.progress
+    }
+
     /// The same with the row's split.
-    fn each(&self, splitter: &Splitter, each: &mut EachRow<'_>) -> Result<()> {
+    pub(super) fn each(&self, splitter: &Splitter, each: &mut EachRow<'_>) -> Result<()> {
         let mut pass = splitter.start();
         let mut trained = 0;
         let features = self.plan.features.len();
@@ -234,19 +251,12 @@ impl<'a> Table<'a> {
         }
         let mut profiles: Vec<Profile> =
             kinds.iter().zip(&self.settings).map(|(kind, own)| Profile::new(*kind, own, names.len())).collect();
-        let mut classes = BTreeSet::new();
-        self.each(splitter, &mut |row| {
-            self.class(&row, &mut classes)?;
+        let target = self.targets(splitter, &mut |row| {
             if row.training.is_some() {
                 let cells = profiles.iter_mut().zip(row.features).zip(&self.settings);
                 cells.for_each(|((profile, cell), own)| profile.add(cell, own));
             }
-            Ok(ControlFlow::Continue(()))
         })?;
-        let target = match self.config.task {
-            TaskKind::Classification => TargetSchema::Classes { names: clean::sorted(classes.into_iter().collect()) },
-            _ => TargetSchema::Values { names: self.plan.targets.clone() },
-        };
         let width = encoded_targets(&target);
         let fitted = names.iter().zip(&profiles).zip(&self.settings);
         let fitted: Result<Vec<Column>> = fitted.map(|((name, profile), own)| profile.fit(name, own, width)).collect();
@@ -257,6 +267,20 @@ impl<'a> Table<'a> {
                 .next("name a column's type in `data.columns`, as in `data.columns.x = \"numeric\"`"));
         }
         Ok((schema, target))
+    }
+
+    /// The classes of all rows, or the values' names; `look` sees every row on the way.
+    pub(super) fn targets(&self, splitter: &Splitter, look: &mut dyn FnMut(&Row<'_, '_>)) -> Result<TargetSchema> {
+        let mut classes = BTreeSet::new();
+        self.each(splitter, &mut |row| {
+            self.class(&row, &mut classes)?;
+            look(&row);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(match self.config.task {
+            TaskKind::Classification => TargetSchema::Classes { names: clean::sorted(classes.into_iter().collect()) },
+            _ => TargetSchema::Values { names: self.plan.targets.clone() },
+        })
     }
 
     /// The type of every feature: the config's, or what the first training rows hold.
@@ -358,7 +382,7 @@ impl<'a> Table<'a> {
     }
 
     /// The row's class, or its values in `reals`.
-    fn target(
+    pub(super) fn target(
         &self,
         row: &Row<'_, '_>,
         target: &TargetSchema,
@@ -383,7 +407,7 @@ fn columns(config: &DataConfig) -> Columns<'_> {
     Columns { base: &config.clean, own: &config.columns, standardize: config.standardize }
 }
 
-fn ids(target: &TargetSchema) -> HashMap<&str, u32> {
+pub(super) fn ids(target: &TargetSchema) -> HashMap<&str, u32> {
     match target {
         TargetSchema::Classes { names } => names.iter().map(String::as_str).zip(0..).collect(),
         _ => HashMap::new(),
