@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BaselineConfig, BaselineKind, When, naive,
-    rows::{predictions_of, read_rows, shape},
+    rows::{classic_rows, predictions_of, shape},
     users,
 };
 use crate::{
@@ -106,7 +106,7 @@ pub fn fit_gate(
         let fit = |kind| users::fit(kind, dataset);
         return choose(config, dataset, figure, (all as usize, all), &fit, say);
     }
-    let table = read_rows(dataset, Split::Train, config.rows, seed)?;
+    let table = classic_rows(dataset, Split::Train, config.rows, seed)?;
     if (table.len() as u64) < table.of {
         say(&format!("baselines are fitted on {} of {} training rows, drawn at random", table.len(), table.of));
     }

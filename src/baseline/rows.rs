@@ -4,13 +4,16 @@ use kiln_classic::{Model, Rows, Targets};
 
 use super::users;
 use crate::{
-    data::{Dataset, HostInput, HostTarget, InputSchema, Sampler, Schema, Split, TargetSchema},
+    data::{Codes, Dataset, HostInput, HostTarget, InputSchema, Sampler, Schema, Split, TableSchema, TargetSchema},
     error::{Error, Result},
     metric::{Predictions, Truth},
 };
 
 /// Numbers that are held at most, so that wide rows are fewer: 32 MiB of them, and some seconds for each model.
 const MAX_NUMBERS: usize = 8 << 20;
+
+/// Codes of a column of categories, at most, that become a column each.
+const ONE_HOT: usize = 65;
 
 /// Rows that are read together.
 const BATCH: usize = 1024;
@@ -108,6 +111,33 @@ pub fn read_rows(dataset: &Dataset, split: Split, most: usize, seed: u64) -> Res
     Ok(Table { values, columns, outputs, truth, of })
 }
 
+/// The same rows as classic models read them: a code of few categories becomes a column a category, since codes are no
+/// amounts. A tree takes the codes of many as they are.
+///
+/// # Errors
+/// As [`read_rows`].
+pub(super) fn classic_rows(dataset: &Dataset, split: Split, most: usize, seed: u64) -> Result<Table> {
+    let codes = dataset.schema().table.as_ref().map(TableSchema::codes).unwrap_or_default();
+    let few: Vec<Codes> = codes.into_iter().filter(|codes| codes.codes <= ONE_HOT).collect();
+    let more: usize = few.iter().map(|codes| codes.codes).sum();
+    let columns = shape(dataset.schema()).map_or(1, |(columns, _)| columns);
+    let fits = MAX_NUMBERS / (columns + more - few.len()).max(1);
+    let table = read_rows(dataset, split, if most == 0 { 0 } else { most.min(fits).max(1) }, seed)?;
+    if few.is_empty() {
+        return Ok(table);
+    }
+    let mut values = Vec::with_capacity(table.len() * (columns + more));
+    for row in table.values.chunks_exact(columns.max(1)) {
+        for (feature, value) in row.iter().enumerate() {
+            match few.iter().find(|codes| codes.feature == feature) {
+                Some(codes) => values.extend((0..codes.codes).map(|code| f32::from(u8::from(*value == code as f32)))),
+                None => values.push(*value),
+            }
+        }
+    }
+    Ok(Table { values, columns: columns + more - few.len(), ..table })
+}
+
 /// What a classic model says of a whole split, read in parts.
 ///
 /// # Errors
@@ -116,7 +146,7 @@ pub fn predictions_of(model: &Model, dataset: &Dataset, split: Split) -> Result<
     if dataset.schema().target == TargetSchema::Items {
         return users::predictions_of(model, dataset, split);
     }
-    let table = read_rows(dataset, split, 0, 0)?;
+    let table = classic_rows(dataset, split, 0, 0)?;
     let outputs =
         model.predict(table.rows()).map_err(|e| Error::failed(format!("the baseline cannot predict: {e}")))?;
     Predictions::new(outputs, model.outputs(), table.truth)

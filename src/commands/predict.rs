@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 use super::{Console, Trained, recommend::recommend};
 use crate::{
     data::{
-        DataConfig, HostInput, InputSchema, Scale, Schema, TableSchema, TargetSchema, WindowConfig,
+        DataConfig, HostInput, InputSchema, PADDING, Scale, Schema, TableSchema, TargetSchema, TextEncoder,
+        WindowConfig,
         source::{self, table::Layout},
     },
     error::{Error, IoContext, Result},
@@ -38,9 +39,18 @@ pub fn predict(trained: &Trained, input: &Path, output: Option<&Path>, top: usiz
     let threshold = Adjusted::load(trained.dir.path(), ready.step).and_then(|adjusted| adjusted.threshold);
     let mut rows = Rows::new(&ready, Writer::new(output, console.is_json())?, threshold);
     match &ready.task.schema().input {
-        InputSchema::Tokens { .. } | InputSchema::Choices { .. } => {
-            return Err(Error::input(format!("run `{}` is a language model", trained.dir.name()))
-                .next("use `kiln generate` for it"));
+        InputSchema::Tokens { context, .. } => {
+            let Some(column) = trained.plan.data.text.clone() else {
+                return Err(Error::input(format!("run `{}` is a language model", trained.dir.name()))
+                    .next("use `kiln generate` for it"));
+            };
+            let encoder = TextEncoder::new(&trained.tokenizer()?, *context)?;
+            let layout =
+                layout(input, std::slice::from_ref(&column), ready.task.schema().target.names(), &trained.plan.data)?;
+            source::table::read_texts(input, &column, &layout, &mut |text| rows.push_text(encoder.encode(text)?))?;
+        }
+        InputSchema::Choices { .. } => {
+            return Err(Error::failed("choices are not predicted row by row"));
         }
         InputSchema::Table { .. } | InputSchema::Windows { .. } => {
             let schema = ready.task.schema();
@@ -135,6 +145,7 @@ struct Rows<'a> {
     ready: &'a Ready,
     writer: Writer,
     values: Vec<f32>,
+    texts: Vec<Vec<u32>>,
     /// The row's number in its file, or a picture's name.
     names: Vec<(usize, Option<String>)>,
     count: usize,
@@ -144,7 +155,7 @@ struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     fn new(ready: &'a Ready, writer: Writer, threshold: Option<f64>) -> Self {
-        Self { ready, writer, values: Vec::new(), names: Vec::new(), count: 0, threshold }
+        Self { ready, writer, values: Vec::new(), texts: Vec::new(), names: Vec::new(), count: 0, threshold }
     }
 
     /// Adds one row: the features of a table, or a picture's pixels unscaled.
@@ -157,17 +168,31 @@ impl<'a> Rows<'a> {
         if self.names.len() == BATCH { self.flush() } else { Ok(()) }
     }
 
+    /// Adds one text.
+    fn push_text(&mut self, ids: Vec<u32>) -> Result<()> {
+        self.texts.push(ids);
+        self.names.push(None);
+        if self.names.len() == BATCH { self.flush() } else { Ok(()) }
+    }
+
     fn flush(&mut self) -> Result<()> {
         let n = self.names.len();
         if n == 0 {
             return Ok(());
         }
-        let shape = match &self.ready.task.schema().input {
-            InputSchema::Image { channels, height, width } => vec![*channels, *height, *width],
-            InputSchema::Windows { columns, length, .. } => vec![*length, columns.len()],
-            _ => vec![self.values.len() / n],
+        let values = std::mem::take(&mut self.values);
+        let input = match &self.ready.task.schema().input {
+            InputSchema::Image { channels, height, width } => {
+                HostInput::Floats { values, shape: vec![*channels, *height, *width] }
+            }
+            InputSchema::Windows { columns, length, .. } => {
+                HostInput::Floats { values, shape: vec![*length, columns.len()] }
+            }
+            InputSchema::Tokens { .. } => padded(&std::mem::take(&mut self.texts)),
+            InputSchema::Table { .. } | InputSchema::Choices { .. } => {
+                HostInput::Floats { shape: vec![values.len() / n], values }
+            }
         };
-        let input = HostInput::Floats { values: std::mem::take(&mut self.values), shape };
         let input = upload_input(&input, n, &self.ready.opened.device)?;
         let outputs = self.ready.model.forward(input.clone(), INFERENCE);
         let outputs = match self.ready.task.schema().target {
@@ -192,6 +217,16 @@ impl<'a> Rows<'a> {
         self.writer.finish()?;
         Ok(self.count)
     }
+}
+
+/// Texts as long as the longest of them.
+fn padded(texts: &[Vec<u32>]) -> HostInput {
+    let context = texts.iter().map(Vec::len).max().unwrap_or(0).max(1);
+    let row = |text: &Vec<u32>| {
+        let padding = std::iter::repeat_n(PADDING, context - text.len());
+        text.iter().map(|id| id.cast_signed()).chain(padding).collect::<Vec<_>>()
+    };
+    HostInput::Tokens { ids: texts.iter().flat_map(row).collect(), context }
 }
 
 /// `(x - mean) / std` per channel of a picture.

@@ -249,7 +249,13 @@ impl Rules<'_> {
         if let Some(fold) = &data.fold {
             self.fold(fold, data.task);
         }
-        if let TokenizerKind::Bpe(size) = data.tokenizer
+        if let Some(TokenizerKind::Words(size)) = data.tokenizer
+            && !(2..=10_000_000).contains(&size)
+        {
+            let message = format!("`data.tokenizer.words` must be in 2..=10000000, found {size}");
+            self.broken(message, &["data.tokenizer.words"], "give some thousands");
+        }
+        if let Some(TokenizerKind::Bpe(size)) = data.tokenizer
             && !(257..=1_000_000).contains(&size)
         {
             let message = format!("`data.tokenizer.bpe` must be in 257..=1000000, found {size}");
@@ -412,7 +418,7 @@ impl Rules<'_> {
         let task = word(&plan.data.task);
         let gpt = matches!(plan.model, ModelConfig::Gpt(_));
         if text != gpt {
-            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", kind(&plan.model));
+            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", plan.model.name());
             let next = match text {
                 true => "set `model.kind` to `gpt`, or choose another task",
                 false => "set `model.kind` to `linear`, `mlp`, `cnn` or `vit`, or `data.task` to `language-model`",
@@ -454,10 +460,11 @@ impl Rules<'_> {
         self.window(plan);
         self.anomaly(plan);
         self.interactions(plan);
-        if !text && plan.data.tokenizer != TokenizerKind::Bytes {
+        if !text && plan.data.text.is_none() && plan.data.tokenizer.is_some() {
             let message = format!("`data.tokenizer` is for text, but `data.task` = {task}");
             self.broken(message, &["data.tokenizer", "data.task"], "remove `tokenizer`");
         }
+        self.texts(plan);
         if plan.data.task == TaskKind::Regression && plan.train.label_smoothing > 0.0 {
             let message = "`train.label_smoothing` spreads classes, but `data.task` = \"regression\" has none";
             self.broken(message, &["train.label_smoothing", "data.task"], "remove `label_smoothing`");
@@ -566,6 +573,38 @@ impl Rules<'_> {
         }
     }
 
+    /// A column of texts takes models of texts, and the other way round.
+    fn texts(&mut self, plan: &Plan) {
+        let (kind, keys) = (plan.model.name(), ["data.text", "model.kind"]);
+        match &plan.data.text {
+            Some(_) if plan.data.task == TaskKind::LanguageModel => {
+                let message = "`data.text` names a column of texts, but a language model reads files of text";
+                self.broken(message, &["data.text", "data.task"], "remove `text`, or choose another `data.task`");
+            }
+            Some(_) if !plan.model.reads_texts() => {
+                let message = format!("`data.text` gives texts, which `model.kind` = \"{kind}\" does not read");
+                let next =
+                    "set `model.kind` to `encoder`, `lstm`, `gru`, `embedding-bag` or `linear`, or remove `text`";
+                self.broken(message, &keys, next);
+            }
+            Some(_) if !plan.data.features.is_empty() || !plan.data.columns.is_empty() => {
+                let message =
+                    "`data.text` is the only feature: `data.features` and `data.columns` do nothing beside it";
+                self.broken(message, &["data.text", "data.features", "data.columns"], "remove them");
+            }
+            None if plan.model.reads_texts() && !matches!(plan.model, ModelConfig::Linear(_)) => {
+                let message = format!("`model.kind` = \"{kind}\" reads texts, and `data.text` names no column of them");
+                self.broken(message, &keys, "add the column, as in `text = \"review\"` in [data]");
+            }
+            _ => {}
+        }
+        let pretrained = matches!(&plan.model, ModelConfig::Encoder(encoder) if encoder.pretrained.is_some());
+        if pretrained && plan.data.tokenizer.is_some() {
+            let message = "`model.pretrained` brings its own tokenizer";
+            self.broken(message, &["model.pretrained", "data.tokenizer"], "remove `data.tokenizer`");
+        }
+    }
+
     fn model(&mut self, plan: &Plan) {
         match &plan.model {
             ModelConfig::Linear(_) => {}
@@ -646,6 +685,32 @@ impl Rules<'_> {
                 self.at_least_one(&[("model.patch", vit.patch)]);
                 self.transformer(vit.layers, vit.heads, vit.width, vit.dropout);
             }
+            ModelConfig::FtTransformer(ft) => {
+                self.transformer(ft.layers, ft.heads, ft.width, ft.dropout);
+                let dropouts =
+                    [("model.attention_dropout", ft.attention_dropout), ("model.hidden_dropout", ft.hidden_dropout)];
+                self.below_one(&dropouts);
+            }
+            ModelConfig::WideAndDeep(deep) => {
+                if deep.hidden.contains(&0) {
+                    self.broken("`model.hidden` has a layer of width 0", &["model.hidden"], "give positive widths");
+                }
+                self.below_one(&[("model.dropout", deep.dropout)]);
+            }
+            ModelConfig::EmbeddingBag(bag) => {
+                if bag.hidden.contains(&0) {
+                    self.broken("`model.hidden` has a layer of width 0", &["model.hidden"], "give positive widths");
+                }
+                self.at_least_one(&[("model.width", bag.width)]);
+                self.below_one(&[("model.dropout", bag.dropout)]);
+            }
+            ModelConfig::Lstm(own) | ModelConfig::Gru(own) => {
+                let sizes =
+                    [("model.embedding", own.embedding), ("model.width", own.width), ("model.layers", own.layers)];
+                self.at_least_one(&sizes);
+                self.below_one(&[("model.dropout", own.dropout)]);
+            }
+            ModelConfig::Encoder(own) => self.transformer(own.layers, own.heads, own.width, own.dropout),
         }
     }
 
@@ -663,24 +728,6 @@ impl Rules<'_> {
 /// A unit variant as it is written in a config, in quotes.
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
-}
-
-fn kind(model: &ModelConfig) -> &'static str {
-    match model {
-        ModelConfig::Linear(_) => "linear",
-        ModelConfig::Mlp(_) => "mlp",
-        ModelConfig::Cnn(_) => "cnn",
-        ModelConfig::Gpt(_) => "gpt",
-        ModelConfig::Vit(_) => "vit",
-        ModelConfig::Conv1d(_) => "conv1d",
-        ModelConfig::SeriesGru(_) => "series-gru",
-        ModelConfig::SeriesTransformer(_) => "series-transformer",
-        ModelConfig::Autoencoder(_) => "autoencoder",
-        ModelConfig::Vae(_) => "vae",
-        ModelConfig::MatrixFactorization(_) => "matrix-factorization",
-        ModelConfig::Neumf(_) => "neumf",
-        ModelConfig::TwoTower(_) => "two-tower",
-    }
 }
 
 mod tune;

@@ -5,7 +5,7 @@
 pub enum HostInput {
     /// Token ids, `[rows, context]`.
     Tokens {
-        /// `rows * context` ids.
+        /// `rows * context` ids; [`PADDING`] after a text that is shorter than the longest of the batch.
         ids: Vec<i32>,
         /// Tokens a row.
         context: usize,
@@ -67,6 +67,9 @@ pub enum Wanted {
         seen: Vec<Vec<u32>>,
     },
 }
+
+/// In the place of a token where a text has ended.
+pub const PADDING: i32 = -1;
 
 /// A target that takes no part in the loss.
 pub const IGNORE: i32 = -1;

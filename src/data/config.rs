@@ -108,6 +108,9 @@ pub enum TokenizerKind {
     File(PathBuf),
     /// Byte-pair encoding with this many tokens, trained on the corpus's training split.
     Bpe(usize),
+    /// Texts of a table: this many words and punctuation marks in lower case, the most frequent ones of the training
+    /// split.
+    Words(usize),
 }
 
 /// What decides which rows of a table are held out.
@@ -219,10 +222,14 @@ pub struct DataConfig {
     /// `url` sources: the expected SHA-256 of the download, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Text: how it becomes tokens.
-    #[serde(default = "bytes")]
-    pub tokenizer: TokenizerKind,
-    /// Text: tokens in one example.
+    /// Text: how it becomes tokens; `bytes` by default, `{ words = 20000 }` for the texts of a table, and a pretrained
+    /// model's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<TokenizerKind>,
+    /// Tables: the column of texts, where one text is an example; no other column is then a feature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Text: tokens in one example, at most where a row of a table is one.
     #[serde(default = "context")]
     pub context: usize,
     /// Tables: the target column or columns; the last column by default.
@@ -286,6 +293,9 @@ pub struct DataConfig {
     /// Threads that build batches.
     #[serde(default = "workers")]
     pub workers: usize,
+    /// The `tokenizer.json` of a pretrained model, found when the model is.
+    #[serde(skip)]
+    pub pretrained_tokenizer: Option<PathBuf>,
     /// Where prepared shards are kept; the user's cache folder by default (`KILN_CACHE` overrides).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
@@ -297,6 +307,16 @@ impl DataConfig {
         let time = self.window.as_ref().and_then(|window| window.time.clone());
         if let (HoldoutBy::Row, Some(time)) = (self.holdout.by, time) {
             (self.holdout.by, self.holdout.column) = (HoldoutBy::Time, Some(time));
+        }
+    }
+
+    /// How text becomes tokens.
+    pub fn tokenizer_kind(&self) -> TokenizerKind {
+        match (&self.pretrained_tokenizer, &self.tokenizer, &self.text) {
+            (_, Some(kind), _) => kind.clone(),
+            (Some(file), ..) => TokenizerKind::File(file.clone()),
+            (None, None, Some(_)) => TokenizerKind::Words(20_000),
+            (None, None, None) => TokenizerKind::Bytes,
         }
     }
 }
@@ -316,9 +336,6 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
     })
 }
 
-fn bytes() -> TokenizerKind {
-    TokenizerKind::Bytes
-}
 fn context() -> usize {
     256
 }

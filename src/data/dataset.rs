@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Fold, HostBatch, HostInput, HostTarget, IGNORE, InputSchema, Schema, Split, TargetSchema, Tokenizer,
+    Fold, HostBatch, HostInput, HostTarget, IGNORE, InputSchema, PADDING, Schema, Split, TargetSchema, Tokenizer,
     cache::shard_path,
     fold::Folded,
     interactions::{self, Histories},
@@ -64,7 +64,7 @@ impl Dataset {
         for shard in &shards {
             check_layout(&schema, shard)?;
         }
-        if let InputSchema::Tokens { context, .. } = &mut schema.input {
+        if let (InputSchema::Tokens { context, .. }, TargetSchema::NextToken) = (&mut schema.input, &schema.target) {
             *context = view.context;
         }
         let histories = match &schema.input {
@@ -135,13 +135,21 @@ impl Dataset {
             return places.len() as u64;
         }
         let stored = self.shard(split).rows();
-        match (&self.inner.schema.input, split) {
-            (InputSchema::Tokens { context, .. }, Split::Train) => train_windows(stored, *context as u64),
-            (InputSchema::Choices { .. }, Split::Validation | Split::Test) => {
+        match (&self.inner.schema.input, split, self.window()) {
+            (_, Split::Train, Some(context)) => train_windows(stored, context as u64),
+            (_, _, Some(context)) => stored.saturating_sub(1).div_ceil((context as u64).max(1)),
+            (InputSchema::Choices { .. }, Split::Validation | Split::Test, None) => {
                 self.inner.histories.as_ref().map_or(0, |h| h.asked(split).len() as u64)
             }
-            (InputSchema::Tokens { context, .. }, _) => stored.saturating_sub(1).div_ceil((*context as u64).max(1)),
             _ => stored,
+        }
+    }
+
+    /// Tokens of a window, for a corpus; a text that is one example is none.
+    fn window(&self) -> Option<usize> {
+        match (&self.inner.schema.input, &self.inner.schema.target) {
+            (InputSchema::Tokens { context, .. }, TargetSchema::NextToken) => Some(*context),
+            _ => None,
         }
     }
 
@@ -150,9 +158,9 @@ impl Dataset {
         self.len(split) == 0
     }
 
-    /// Tokens of a split; `None` unless the data is text.
+    /// Tokens of a split; `None` unless the data is a corpus.
     pub fn tokens(&self, split: Split) -> Option<u64> {
-        self.inner.tokenizer.as_ref().map(|_| self.shard(split).rows())
+        self.window().map(|_| self.shard(split).rows())
     }
 
     /// The batch of these rows of a split, in this order. In training, text is cut at other places every epoch.
@@ -170,7 +178,10 @@ impl Dataset {
             return Err(Error::failed(format!("row {row} is not among the {len} of the {} split", split.name())));
         }
         let (input, target) = match &self.inner.schema.input {
-            InputSchema::Tokens { vocab, context } => self.windows(split, rows, *vocab, *context)?,
+            InputSchema::Tokens { vocab, context } if self.window().is_some() => {
+                self.windows(split, rows, *vocab, *context)?
+            }
+            InputSchema::Tokens { vocab, .. } => self.texts(split, rows, *vocab)?,
             InputSchema::Image { channels, height, width } => {
                 self.records(split, rows, &[*channels, *height, *width])?
             }
@@ -285,6 +296,35 @@ impl Dataset {
         mix(mix(self.inner.seed) ^ mix(epoch)) % context.min(room + 1).max(1)
     }
 
+    /// Texts, as long as the longest of them: its length is rounded up, so that there are few shapes.
+    fn texts(&self, split: Split, rows: &[(u64, u64)], vocab: usize) -> Result<(HostInput, HostTarget)> {
+        const STEP: usize = 8;
+        let mut texts = Vec::with_capacity(rows.len());
+        for &(_, row) in rows {
+            let (split, row) = self.place(split, row);
+            let shard = self.shard(split);
+            let (elements, _) = shard.row(row)?;
+            let mut ids = shard.layout().element.ids(elements);
+            if let Some(id) = ids.iter().find(|&&id| id as usize > vocab) {
+                return Err(damaged(shard, &format!("token {id} is outside the vocabulary of {vocab}")));
+            }
+            ids.truncate(ids.iter().rposition(|&id| id as usize != vocab).map_or(0, |last| last + 1));
+            texts.push(ids);
+        }
+        let longest = texts.iter().map(Vec::len).max().unwrap_or(0).max(1);
+        let context = match self.inner.schema.input {
+            InputSchema::Tokens { context, .. } => longest.next_multiple_of(STEP).min(context.max(longest)),
+            _ => longest,
+        };
+        let mut ids = Vec::with_capacity(rows.len() * context);
+        for text in &texts {
+            ids.extend(text.iter().map(|id| id.cast_signed()));
+            ids.extend(std::iter::repeat_n(PADDING, context - text.len()));
+        }
+        let numbers: Vec<u64> = rows.iter().map(|&(_, row)| row).collect();
+        Ok((HostInput::Tokens { ids, context }, self.targets(split, &numbers)?))
+    }
+
     fn records(&self, split: Split, rows: &[(u64, u64)], shape: &[usize]) -> Result<(HostInput, HostTarget)> {
         let mut values = Vec::with_capacity(rows.len() * shape.iter().product::<usize>());
         for &(_, row) in rows {
@@ -361,7 +401,11 @@ fn check_layout(schema: &Schema, shard: &Shard) -> Result<()> {
         TargetSchema::Values { names } => (TargetKind::Values, names.len() as u64),
     };
     let expected = match &schema.input {
-        InputSchema::Tokens { vocab, .. } => Layout { target, targets, ..Layout::tokens(*vocab) },
+        InputSchema::Tokens { vocab, .. } if schema.target == TargetSchema::NextToken => Layout::tokens(*vocab),
+        InputSchema::Tokens { vocab, context } => {
+            let element = Layout::tokens(vocab.saturating_add(1)).element;
+            Layout { element, width: *context as u64, target, targets }
+        }
         InputSchema::Image { channels, height, width } => {
             let width = channels.saturating_mul(*height).saturating_mul(*width) as u64;
             Layout { element: Element::U8, width, target, targets }
@@ -393,7 +437,7 @@ mod tests {
         let mut writer = RecordWriter::new(folder.path(), Holdout::of(0.0, 0.0), 1);
         push(&mut writer);
         let scale = writer.finish(records).unwrap();
-        let Records { input, target, table } = records.clone();
+        let Records { input, target, table, .. } = records.clone();
         let schema = Schema { input, target, table, scale, bytes_per_token: None };
         std::fs::write(folder.path().join(SCHEMA_FILE), serde_json::to_vec(&schema).unwrap()).unwrap();
         folder
@@ -404,6 +448,7 @@ mod tests {
             input: InputSchema::Image { channels: 2, height: 1, width: 1 },
             target: TargetSchema::Classes { names: vec!["cat".into(), "dog".into()] },
             table: None,
+            tokenizer: None,
         };
         records(&described, |writer| {
             writer.push(None, Features::U8(&[0, 10]), Target::Class(0)).unwrap();
@@ -435,6 +480,7 @@ mod tests {
             input: InputSchema::Table { columns: vec!["a".into(), "b".into()] },
             target: TargetSchema::Values { names: vec!["y".into(), "z".into()] },
             table: None,
+            tokenizer: None,
         };
         let folder = records(&described, |writer| {
             for v in [1.0, 3.0] {

@@ -19,8 +19,11 @@ impl Dataset {
         let schema = self.schema();
         Ok(match (&batch.input, &schema.input) {
             (HostInput::Tokens { ids, .. }, _) => {
-                let ids: Vec<u32> = ids.iter().take(batch.valid()).map(|&id| id.cast_unsigned()).collect();
-                self.tokenizer().map_or_else(|| Ok(format!("{ids:?}")), |t| t.decode(&ids))?
+                let next = schema.target == TargetSchema::NextToken;
+                let valid = if next { batch.valid() } else { ids.len() };
+                let ids: Vec<u32> = ids.iter().take(valid).filter_map(|&id| id.try_into().ok()).collect();
+                let text = self.tokenizer().map_or_else(|| Ok(format!("{ids:?}")), |t| t.decode(&ids))?;
+                if next { text } else { format!("{text}: {}", self.target(&batch.target)) }
             }
             (HostInput::Floats { values, .. }, InputSchema::Image { channels, height, width }) => {
                 let raw = self.unscaled(values);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, HostInput, HostTarget, InputSchema, Sampler, Scale, Schema, Split};
+use super::{Dataset, HostInput, HostTarget, Sampler, Scale, Schema, Split, TargetSchema};
 use crate::error::{Error, Result};
 
 /// How rows are shared out among folds.
@@ -71,7 +71,7 @@ impl Folded {
                 Error::input("`data.fold` shares out rows, and windows share theirs").next("remove `data.fold`")
             );
         }
-        if matches!(schema.input, InputSchema::Tokens { .. }) {
+        if schema.target == TargetSchema::NextToken {
             return Err(Error::input("`data.fold` shares out rows, and text is none").next("remove `data.fold`"));
         }
         let rows = |split| (0..dataset.len(split)).map(move |row| (split, row));

@@ -25,7 +25,7 @@ mod split;
 mod tokenize;
 mod tokenizer;
 
-pub use batch::{HostBatch, HostInput, HostTarget, IGNORE, Wanted};
+pub use batch::{HostBatch, HostInput, HostTarget, IGNORE, PADDING, Wanted};
 pub use cache::root as cache_root;
 pub use clean::{
     Bag, Categories, Category, CleanConfig, Codes, Column, ColumnConfig, ColumnType, Constant, Date, DateParts, Encode,
@@ -49,4 +49,4 @@ pub use sink::{Features, RecordSink, Records, Target};
 #[cfg(feature = "sql")]
 pub use source::connect;
 pub use source::{check_sql, forget, from_base, is_object};
-pub use tokenizer::{Alphabet, Characters, Tokenizer};
+pub use tokenizer::{Alphabet, Characters, TextEncoder, Tokenizer, WordCounts, Words};

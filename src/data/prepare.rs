@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{
     CleanConfig, ColumnConfig, DataConfig, Dataset, Fold, Format, Holdout, InputSchema, IsolationConfig, RecordWriter,
     Records, Schema, Split, TargetSchema, TaskKind, TokenizerKind, WindowConfig, cache,
-    dataset::{SCHEMA_FILE, View},
+    dataset::{SCHEMA_FILE, TOKENIZER_FILE, View},
     interactions::{self, InteractionsConfig},
     source::{self, Resolved, table::Request},
     tokenize,
@@ -50,19 +50,20 @@ fn prepare_with(config: &DataConfig, base: &Path, request: Request<'_>) -> Resul
     let seed = config.seed.unwrap_or(seed);
     let source = source::resolve(config, base, progress)?;
     check_task(source.config.task, source.format)?;
-    let given = match &config.tokenizer {
-        TokenizerKind::File(path) if source.format == Format::Text => Some(base.join(path)),
+    let texts = source.format == Format::Text || config.text.is_some();
+    let given = match config.tokenizer_kind() {
+        TokenizerKind::File(path) if texts => Some(base.join(path)),
         _ => None,
     };
     let root = cache::root(config.cache.as_ref().map(|c| base.join(c)).as_deref())?;
     let contents = cache::contents(&root, &source.files, &source.names())?;
     let tokenizer = given.iter().map(|f| cache::contents(&root, std::slice::from_ref(f), &[])).next().transpose()?;
-    let fingerprint = fingerprint(&source, contents.clone(), tokenizer, seed, learned)?;
+    let fingerprint = fingerprint(&source, contents.clone(), tokenizer.clone(), seed, learned)?;
     let negatives = config.interactions.as_ref().map_or(Some(1), InteractionsConfig::drawn);
     let view = View { context: config.context, standardize: config.standardize, seed, negatives };
     if learned.is_some()
         && let Some(dataset) =
-            as_learned(&root, &self::fingerprint(&source, contents.clone(), None, seed, None)?, view, request)
+            as_learned(&root, &self::fingerprint(&source, contents.clone(), tokenizer, seed, None)?, view, request)
     {
         return Ok(dataset);
     }
@@ -75,7 +76,7 @@ fn prepare_with(config: &DataConfig, base: &Path, request: Request<'_>) -> Resul
     check_splits(config, &dataset)?;
     match &config.fold {
         // A table was prepared for its fold.
-        Some(fold) if dataset.schema().table.is_none() => dataset.fold(fold),
+        Some(fold) if matches!(dataset.schema().input, InputSchema::Image { .. }) => dataset.fold(fold),
         _ => Ok(dataset),
     }
 }
@@ -104,7 +105,10 @@ struct Key<'a> {
 
 #[derive(Serialize)]
 struct TextKey<'a> {
-    kind: Option<&'a TokenizerKind>,
+    /// Tables: the column, and how long a text may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<(&'a str, usize)>,
+    kind: Option<TokenizerKind>,
     /// The hash of a tokenizer's file, which stands for its path.
     file: Option<String>,
 }
@@ -148,14 +152,15 @@ fn fingerprint(
     let config = &source.config;
     let text = source.format == Format::Text;
     let table = source.format.is_table();
-    let kind = Some(&config.tokenizer).filter(|_| tokenizer.is_none());
+    let kind = Some(config.tokenizer_kind()).filter(|_| tokenizer.is_none());
+    let column = config.text.as_deref().map(|column| (column, config.context));
     let key = Key {
         preparation: PREPARATION,
         contents,
         format: source.format,
         holdout: &config.holdout,
         limit: config.limit,
-        text: text.then_some(TextKey { kind, file: tokenizer }),
+        text: (text || column.is_some()).then_some(TextKey { column, kind, file: tokenizer }),
         records: (!text).then_some(RecordsKey {
             seed,
             task: config.task,
@@ -208,7 +213,10 @@ fn check_task(task: TaskKind, format: Format) -> Result<()> {
             "anomalies are told among the rows of a table"
         }
         (TaskKind::LanguageModel, _) => "`data.task` = \"language-model\" reads text, and `data.format` is another",
-        (_, Format::Text) => "text has no classes or values to learn, so `data.task` must be \"language-model\"",
+        (_, Format::Text) => {
+            "text has no classes or values to learn, so `data.task` must be \"language-model\"; texts with a class are a \
+             column of a table (`data.text`)"
+        }
         (TaskKind::Regression, Format::Idx | Format::Images) => {
             "pictures have classes, so `data.task` must be \"classification\""
         }
@@ -253,7 +261,10 @@ fn build_records(source: &Resolved, request: Request<'_>, folder: &Path) -> Resu
     let mut writer = RecordWriter::new(folder, source.config.holdout.clone(), request.seed);
     let records = source.read(request, &mut writer)?;
     let scale = writer.finish(&records)?;
-    let Records { input, target, table } = records;
+    let Records { input, target, table, tokenizer } = records;
+    if let Some(tokenizer) = tokenizer {
+        tokenizer.save(&folder.join(TOKENIZER_FILE))?;
+    }
     write_schema(folder, &Schema { input, target, table, scale, bytes_per_token: None })
 }
 

@@ -7,45 +7,60 @@ use burn::{
 
 use crate::{
     error::{Error, Result},
-    nn::Compute,
+    nn::{Cell, Compute},
 };
 
 mod autoencoder;
 mod cnn;
+mod columns;
 mod config;
 mod cost;
 mod decoder;
+mod embedding_bag;
+mod encoder;
 mod factors;
+mod ft_transformer;
 mod gpt;
 mod linear;
 mod mlp;
 mod module;
 mod neumf;
 mod outputs;
+mod pretrained;
+mod recurrent;
 mod resnet;
 mod rules;
 mod series;
 #[cfg(test)]
 mod tests;
+mod text;
 mod two_tower;
 mod vit;
+mod wide_and_deep;
 
 pub use autoencoder::{Autoencoder, AutoencoderConfig, VaeConfig};
 pub use cnn::Cnn;
 pub use config::*;
 pub use decoder::Decoder;
+pub use embedding_bag::{EmbeddingBag, EmbeddingBagConfig};
+pub use encoder::{Encoder, EncoderConfig, NormPlacement};
 pub use factors::{Factors, FactorsConfig};
+pub use ft_transformer::{FtTransformer, FtTransformerConfig};
 pub use gpt::Gpt;
 pub use linear::LinearModel;
 pub use mlp::Mlp;
 pub use neumf::{Neumf, NeumfConfig};
 pub use outputs::Outputs;
+pub use pretrained::Pretrained;
+pub use recurrent::{RecurrentModel, RecurrentModelConfig, Summary};
 pub use resnet::Resnet;
 pub use series::{
     Conv1dModelConfig, SeriesConv, SeriesGru, SeriesGruConfig, SeriesTransformer, SeriesTransformerConfig,
 };
+pub use text::Pooling;
 pub use two_tower::{TwoTower, TwoTowerConfig};
 pub use vit::Vit;
+pub use wide_and_deep::{WideAndDeep, WideAndDeepConfig};
 
 use cost::Cost;
 
@@ -53,7 +68,7 @@ use cost::Cost;
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant)] // one a step
 pub enum Input {
-    /// Token ids, `[b, t]`.
+    /// Token ids, `[b, t]`; those of a text are negative at padding.
     Tokens(Tensor<2, Int>),
     /// Standardised features, `[b, f]`.
     Features(Tensor<2>),
@@ -99,6 +114,16 @@ pub enum Model {
     Gpt(Gpt),
     /// A vision transformer.
     Vit(Vit),
+    /// A transformer over columns.
+    FtTransformer(FtTransformer),
+    /// A linear model and a perceptron.
+    WideAndDeep(WideAndDeep),
+    /// The mean of embeddings.
+    EmbeddingBag(EmbeddingBag),
+    /// An LSTM or a GRU.
+    Recurrent(RecurrentModel),
+    /// A transformer encoder.
+    Encoder(Encoder),
     /// Convolutions over a window.
     SeriesConv(SeriesConv),
     /// Gated recurrent units over a window.
@@ -124,6 +149,12 @@ impl ModelConfig {
             Self::Cnn(_) => "cnn",
             Self::Gpt(_) => "gpt",
             Self::Vit(_) => "vit",
+            Self::FtTransformer(_) => "ft-transformer",
+            Self::WideAndDeep(_) => "wide-and-deep",
+            Self::EmbeddingBag(_) => "embedding-bag",
+            Self::Lstm(_) => "lstm",
+            Self::Gru(_) => "gru",
+            Self::Encoder(_) => "encoder",
             Self::Conv1d(_) => "conv1d",
             Self::SeriesGru(_) => "series-gru",
             Self::SeriesTransformer(_) => "series-transformer",
@@ -133,6 +164,16 @@ impl ModelConfig {
             Self::Neumf(_) => "neumf",
             Self::TwoTower(_) => "two-tower",
         }
+    }
+
+    /// Whether it reads texts, one example a text; a language model's are endless.
+    pub fn reads_texts(&self) -> bool {
+        matches!(self, Self::Linear(_) | Self::EmbeddingBag(_) | Self::Lstm(_) | Self::Gru(_) | Self::Encoder(_))
+    }
+
+    /// Whether it embeds categories that are given as codes.
+    pub fn embeds_categories(&self) -> bool {
+        matches!(self, Self::Mlp(_) | Self::FtTransformer(_) | Self::WideAndDeep(_))
     }
 
     /// Whether the sizes fit each other and the data.
@@ -150,6 +191,12 @@ impl ModelConfig {
             Self::Cnn(config) => config.check(sig),
             Self::Gpt(config) => config.check(sig),
             Self::Vit(config) => config.check(sig),
+            Self::FtTransformer(config) => config.check(sig),
+            Self::WideAndDeep(config) => config.check(sig),
+            Self::EmbeddingBag(config) => config.check(sig),
+            Self::Lstm(config) => config.check(Cell::Lstm, sig),
+            Self::Gru(config) => config.check(Cell::Gru, sig),
+            Self::Encoder(config) => config.check(sig),
             Self::Conv1d(config) => config.check(sig),
             Self::SeriesGru(config) => config.check(sig),
             Self::SeriesTransformer(config) => config.check(sig),
@@ -184,6 +231,12 @@ impl ModelConfig {
             },
             Self::Gpt(config) => Model::Gpt(config.init(sig, device)?),
             Self::Vit(config) => Model::Vit(config.init(sig, device)?),
+            Self::FtTransformer(config) => Model::FtTransformer(config.init(sig, device)?),
+            Self::WideAndDeep(config) => Model::WideAndDeep(config.init(sig, device)?),
+            Self::EmbeddingBag(config) => Model::EmbeddingBag(config.init(sig, device)?),
+            Self::Lstm(config) => Model::Recurrent(config.init(Cell::Lstm, sig, device)?),
+            Self::Gru(config) => Model::Recurrent(config.init(Cell::Gru, sig, device)?),
+            Self::Encoder(config) => Model::Encoder(config.init(sig, device)?),
             Self::Conv1d(config) => Model::SeriesConv(config.init(sig, device)?),
             Self::SeriesGru(config) => Model::SeriesGru(config.init(sig, device)?),
             Self::SeriesTransformer(config) => Model::SeriesTransformer(config.init(sig, device)?),
@@ -205,6 +258,12 @@ impl ModelConfig {
             },
             Self::Gpt(config) => config.cost(sig),
             Self::Vit(config) => config.cost(sig),
+            Self::FtTransformer(config) => config.cost(sig),
+            Self::WideAndDeep(config) => config.cost(sig),
+            Self::EmbeddingBag(config) => config.cost(sig),
+            Self::Lstm(config) => config.cost(Cell::Lstm, sig),
+            Self::Gru(config) => config.cost(Cell::Gru, sig),
+            Self::Encoder(config) => config.cost(sig),
             Self::Conv1d(config) => config.cost(sig),
             Self::SeriesGru(config) => config.cost(sig),
             Self::SeriesTransformer(config) => config.cost(sig),
@@ -253,6 +312,11 @@ impl Model {
             Self::Cnn(_) | Self::Resnet(_) => "cnn",
             Self::Gpt(_) => "gpt",
             Self::Vit(_) => "vit",
+            Self::FtTransformer(_) => "ft-transformer",
+            Self::WideAndDeep(_) => "wide-and-deep",
+            Self::EmbeddingBag(_) => "embedding-bag",
+            Self::Recurrent(model) => model.name(),
+            Self::Encoder(_) => "encoder",
             Self::SeriesConv(_) => "conv1d",
             Self::SeriesGru(_) => "series-gru",
             Self::SeriesTransformer(_) => "series-transformer",
@@ -281,11 +345,16 @@ impl Model {
     pub fn outputs(&self, input: Input, activations: FloatDType) -> Outputs {
         Outputs::Logits(match self {
             Self::Gpt(model) => return model.forward(input.tokens(), activations),
-            Self::Linear(model) => model.forward(input.flat().cast(activations)),
-            Self::Mlp(model) => model.forward(input.flat().cast(activations)),
+            Self::Linear(model) => model.forward(input, activations),
+            Self::Mlp(model) => model.forward(input.flat(), activations),
             Self::Cnn(model) => model.forward(input.image().cast(activations)),
             Self::Resnet(model) => model.forward(input.image().cast(activations)),
             Self::Vit(model) => model.forward(input.image().cast(activations)),
+            Self::FtTransformer(model) => model.forward(input.flat(), activations),
+            Self::WideAndDeep(model) => model.forward(input.flat(), activations),
+            Self::EmbeddingBag(model) => model.forward(input.tokens(), activations),
+            Self::Recurrent(model) => model.forward(input.tokens(), activations),
+            Self::Encoder(model) => model.forward(input.tokens(), activations),
             Self::SeriesConv(model) => model.forward(input.sequence().cast(activations)),
             Self::SeriesGru(model) => model.forward(input.sequence().cast(activations)),
             Self::SeriesTransformer(model) => model.forward(input.sequence().cast(activations)),
@@ -301,7 +370,7 @@ impl Input {
     fn tokens(self) -> Tensor<2, Int> {
         match self {
             Self::Tokens(ids) => ids,
-            _ => unreachable!("`ModelConfig::check` refuses a language model without tokens"),
+            _ => unreachable!("`ModelConfig::check` refuses a model of text without tokens"),
         }
     }
 

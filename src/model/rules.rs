@@ -44,6 +44,23 @@ pub(super) fn tokens(kind: &str, sig: &Signature) -> Result<(usize, usize)> {
     }
 }
 
+/// The data gives a text an example: (vocab, most tokens). A language model has the vocabulary for its outputs, and no
+/// head of this kind.
+pub(super) fn text(kind: &str, sig: &Signature) -> Result<(usize, usize)> {
+    match sig.input {
+        InputShape::Tokens { vocab, context } => Ok((vocab, context)),
+        _ => Err(misfit(kind, "texts", sig)),
+    }
+}
+
+/// The data gives a table.
+pub(super) fn table(kind: &str, sig: &Signature) -> Result<()> {
+    match sig.input {
+        InputShape::Features(_) | InputShape::Mixed { .. } => Ok(()),
+        _ => Err(misfit(kind, "tables", sig)),
+    }
+}
+
 /// The data gives pictures: [channels, height, width].
 pub(super) fn image(kind: &str, sig: &Signature) -> Result<[usize; 3]> {
     match sig.input {
@@ -55,7 +72,7 @@ pub(super) fn image(kind: &str, sig: &Signature) -> Result<[usize; 3]> {
 /// The data gives a vector, or a picture that becomes one: its length.
 pub(super) fn features(kind: &str, sig: &Signature) -> Result<usize> {
     match sig.input {
-        InputShape::Features(count) => Ok(count),
+        InputShape::Features(count) | InputShape::Mixed { features: count, .. } => Ok(count),
         InputShape::Image { channels, height, width } => Ok(channels * height * width),
         InputShape::Sequence { length, values } => Ok(length * values),
         InputShape::Tokens { .. } | InputShape::Choices { .. } => Err(misfit(kind, "tables and pictures", sig)),
@@ -80,8 +97,11 @@ pub(super) fn choices(kind: &str, sig: &Signature) -> Result<(usize, usize)> {
 
 fn misfit(kind: &str, takes: &str, sig: &Signature) -> Error {
     let (given, kinds) = match sig.input {
-        InputShape::Tokens { .. } => ("text", "\"gpt\""),
-        InputShape::Features(_) => ("a table", "\"mlp\" or \"linear\""),
+        InputShape::Tokens { vocab, .. } if vocab == sig.outputs => ("text", "\"gpt\""),
+        InputShape::Tokens { .. } => ("text", "\"encoder\", \"lstm\", \"gru\", \"embedding-bag\" or \"linear\""),
+        InputShape::Features(_) | InputShape::Mixed { .. } => {
+            ("a table", "\"mlp\", \"ft-transformer\", \"wide-and-deep\" or \"linear\"")
+        }
         InputShape::Sequence { .. } => {
             ("windows", "\"conv1d\", \"series-gru\", \"series-transformer\", \"mlp\" or \"linear\"")
         }

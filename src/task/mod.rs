@@ -16,10 +16,11 @@ pub use weights::ClassWeights;
 
 use crate::{
     data::{
-        Forecast, HostBatch, HostInput, HostTarget, InputSchema, RankingLoss, Schema, TargetSchema, TaskKind, Wanted,
+        Codes, Forecast, HostBatch, HostInput, HostTarget, InputSchema, RankingLoss, Schema, TableSchema, TargetSchema,
+        TaskKind, Wanted,
     },
     error::{Error, Result},
-    model::{Choices, Input, InputShape, Outputs, Signature},
+    model::{Categories, Choices, Input, InputShape, Outputs, Signature},
 };
 
 /// What is learned: how a batch becomes tensors, and how outputs become a loss and metrics.
@@ -112,7 +113,14 @@ impl Task {
             InputSchema::Image { channels, height, width } => {
                 InputShape::Image { channels: *channels, height: *height, width: *width }
             }
-            InputSchema::Table { columns } => InputShape::Features(columns.len()),
+            InputSchema::Table { columns } => {
+                let codes = self.schema.table.as_ref().map(TableSchema::codes).unwrap_or_default();
+                let codes = codes.into_iter().map(|Codes { feature, codes }| Categories { feature, codes });
+                match codes.collect::<Vec<_>>() {
+                    codes if codes.is_empty() => InputShape::Features(columns.len()),
+                    codes => InputShape::Mixed { features: columns.len(), codes },
+                }
+            }
             InputSchema::Windows { columns, length, .. } => {
                 InputShape::Sequence { length: *length, values: columns.len() }
             }

@@ -38,7 +38,7 @@ pub fn best_config(plan: &Plan, values: &Values, remark: &str) -> Result<String>
         Source::Sql(source) => set(root, "data.source.sql", source.sql.as_str().into()),
         _ => {}
     }
-    if let TokenizerKind::File(path) = &plan.data.tokenizer {
+    if let Some(TokenizerKind::File(path)) = &plan.data.tokenizer {
         set(root, "data.tokenizer.file", text(path)?);
     }
     if let Some(cache) = &plan.data.cache {

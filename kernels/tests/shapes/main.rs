@@ -17,8 +17,8 @@ use std::sync::{Mutex, PoisonError};
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use kiln_kernels::{
     Activation, AttentionOptions, Cell, Conv2dOptions, Products, RecurrentOptions, accumulate, attention, conv2d,
-    cross_entropy, dropout, embedding, gelu, layer_norm, linear, linear_cross_entropy, norm, recurrent, rms_norm,
-    swiglu, with_products,
+    cross_entropy, dropout, embedding, gelu, gelu_erf, layer_norm, linear, linear_cross_entropy, norm, recurrent,
+    rms_norm, swiglu, with_products,
 };
 use proptest::prelude::*;
 use twin::{How, Twin, how, near, same, wide};
@@ -55,6 +55,7 @@ proptest! {
         let what = |op: &str| format!("{op} {shape:?} {how:?}");
         let (x, up) = (Twin::new(shape, 1, how), Twin::new(shape, 2, how));
         same(&what("gelu"), x.both(gelu), &[("x", &x)], how, 30.0);
+        same(&what("gelu_erf"), x.both(gelu_erf), &[("x", &x)], how, 30.0);
         let y = Twin { here: swiglu(x.here.clone(), up.here.clone()), right: swiglu(x.right.clone(), up.right.clone()) };
         same(&what("swiglu"), y, &[("gate", &x), ("up", &up)], how, 30.0);
     }

@@ -3,7 +3,7 @@
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use kiln_kernels::{
     Activation, AttentionOptions, Cell, Conv2dOptions, RecurrentOptions, attention, conv2d, cross_entropy, embedding,
-    gelu, layer_norm, linear, linear_cross_entropy, recurrent, rms_norm, swiglu,
+    gelu, gelu_erf, layer_norm, linear, linear_cross_entropy, recurrent, rms_norm, swiglu,
 };
 
 use crate::{
@@ -37,6 +37,7 @@ fn check<const D: usize, const E: usize>(what: &str, shape: [usize; D], f: impl 
 #[test]
 fn of_activations_and_norms() {
     check("gelu", [3, 4], gelu);
+    check("gelu_erf", [3, 4], gelu_erf);
     check("swiglu by its gate", [3, 4], |x| swiglu(x, some([3, 4], 3)));
     check("swiglu by what it gates", [3, 4], |x| swiglu(some([3, 4], 3), x));
     let (gamma, beta) = (some([5], 4), some([5], 5));

@@ -11,6 +11,7 @@ mod predict;
 mod prepare;
 mod profile;
 mod stream;
+mod text;
 mod wanted;
 mod windows;
 
@@ -22,6 +23,7 @@ pub use interactions::{read_column, read_names};
 pub use predict::{Rows, read_rows};
 pub(in crate::data) use prepare::{Request, read};
 pub(in crate::data) use profile::profile;
+pub use text::read_texts;
 
 use crate::data::cell::{Cell, Fault};
 use crate::data::{DataConfig, Format};

@@ -32,7 +32,7 @@ impl Plan {
             ([], Some(last)) => vec![last.clone()],
             (targets, _) => targets.to_vec(),
         };
-        let mut features = config.features.clone();
+        let mut features = config.text.clone().map_or_else(|| config.features.clone(), |text| vec![text]);
         if features.is_empty() {
             // What a row belongs to is not what it is like.
             let group = config.holdout.column.as_ref().filter(|_| config.holdout.by == HoldoutBy::Group);

@@ -9,7 +9,7 @@ use super::joint::JointSample;
 use super::plan::Plan;
 use super::wanted::{self, Wanted};
 use super::windows::{Step, Windows};
-use super::{Cell, Fault, Layout, Place, each_row};
+use super::{Cell, Fault, Layout, Place, each_row, text};
 use crate::data::clean::{
     self, CleanConfig, Column, ColumnType, Columns, Guess, Profile, Report, Second, TableSchema, Used,
 };
@@ -49,6 +49,9 @@ pub(in crate::data) fn read(
 ) -> Result<Records> {
     let table = Table::new(files, config, request)?;
     let splitter = table.splitter()?;
+    if config.text.is_some() {
+        return text::read(&table, &splitter, sink);
+    }
     let (schema, target) = match request.learned {
         Some(Schema { table: Some(schema), target, .. }) => (schema.clone(), target.clone()),
         Some(_) => return Err(Error::input("the run was not trained on a table").next("give the data it was made for")),
@@ -60,7 +63,7 @@ pub(in crate::data) fn read(
     let (used, input) = table.write(&schema, &target, &splitter, sink)?;
     schema.told(&used).iter().for_each(|line| (request.progress)(line));
     let target = if request.learned.is_none() { table.ahead(target) } else { target };
-    Ok(Records { input, target, table: Some(schema.settled()) })
+    Ok(Records { input, target, table: Some(schema.settled()), tokenizer: None })
 }
 
 /// One row of a pass.
@@ -151,6 +154,19 @@ impl<'a> Table<'a> {
             (0, Some(file)) => Err(Error::input(format!("{} has no rows", file.display())).next("check the file")),
             _ => Ok(()),
         }
+    }
+
+    pub(super) fn config(&self) -> &DataConfig {
+        self.config
+    }
+
+    /// The column of texts.
+    pub(super) fn text(&self) -> Option<&str> {
+        self.config.text.as_deref()
+    }
+
+    pub(super) fn progress(&self) -> &dyn Fn(&str) {
+        self.request.progress
     }
 
     /// The same with the row's split.
@@ -258,21 +274,13 @@ impl<'a> Table<'a> {
         let mut profiles: Vec<Profile> =
             kinds.iter().zip(&self.settings).map(|(kind, own)| Profile::new(*kind, own, names.len())).collect();
         let mut joint = JointSample::new(self.config, &self.settings, &kinds);
-        let mut classes = BTreeSet::new();
-        self.each(splitter, &mut |row| {
-            self.class(&row, &mut classes)?;
+        let target = self.targets(splitter, &mut |row| {
             if row.training.is_some() {
                 let cells = profiles.iter_mut().zip(row.features).zip(&self.settings);
                 cells.for_each(|((profile, cell), own)| profile.add(cell, own));
                 joint.add(row.features, &self.settings);
             }
-            Ok(ControlFlow::Continue(()))
         })?;
-        let target = match self.config.task {
-            TaskKind::Classification => TargetSchema::Classes { names: clean::sorted(classes.into_iter().collect()) },
-            TaskKind::Anomaly => TargetSchema::Itself { labelled: !self.plan.targets.is_empty() },
-            _ => TargetSchema::Values { names: self.plan.targets.clone() },
-        };
         let width = encoded_targets(&target);
         let fitted = names.iter().zip(&profiles).zip(&self.settings);
         let fitted: Result<Vec<Column>> = fitted.map(|((name, profile), own)| profile.fit(name, own, width)).collect();
@@ -285,6 +293,20 @@ impl<'a> Table<'a> {
                 .next("name a column's type in `data.columns`, as in `data.columns.x = \"numeric\"`"));
         }
         Ok((schema, target))
+    }
+
+    /// The classes of all rows, or the values' names; `look` sees every row on the way.
+    pub(super) fn targets(&self, splitter: &Splitter, look: &mut dyn FnMut(&Row<'_, '_>)) -> Result<TargetSchema> {
+        let mut classes = BTreeSet::new();
+        self.each(splitter, &mut |row| {
+            self.class(&row, &mut classes)?;
+            look(&row);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(match self.config.task {
+            TaskKind::Classification => TargetSchema::Classes { names: clean::sorted(classes.into_iter().collect()) },
+            _ => TargetSchema::Values { names: self.plan.targets.clone() },
+        })
     }
 
     /// The type of every feature: the config's, or what the first training rows hold.
@@ -458,7 +480,7 @@ impl<'a> Table<'a> {
     }
 
     /// The row's class, or its values in `reals`.
-    fn target(
+    pub(super) fn target(
         &self,
         row: &Row<'_, '_>,
         target: &TargetSchema,
@@ -487,7 +509,7 @@ fn columns(config: &DataConfig) -> Columns<'_> {
     Columns { base: &config.clean, own: &config.columns, standardize: config.standardize }
 }
 
-fn ids(target: &TargetSchema) -> HashMap<&str, u32> {
+pub(super) fn ids(target: &TargetSchema) -> HashMap<&str, u32> {
     match target {
         TargetSchema::Classes { names } => names.iter().map(String::as_str).zip(0..).collect(),
         _ => HashMap::new(),
