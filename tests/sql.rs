@@ -78,10 +78,17 @@ impl Server {
 
     fn stop(&mut self) {
         let data = self.folder.path().join("data");
-        self.command("pg_ctl").args(["stop", "-m", "immediate", "-D"]).arg(data).output().unwrap();
-        if let Some(mut child) = self.running.take() {
-            child.wait().unwrap();
+        let Some(mut child) = self.running.take() else { return };
+        // A server that has only just been started can't be stopped yet.
+        for _ in 0..100 {
+            let stop = self.command("pg_ctl").args(["stop", "-m", "immediate", "-D"]).arg(&data).output().unwrap();
+            if stop.status.success() {
+                break;
+            }
+            thread::sleep(Duration::from_millis(100));
         }
+        let _ = child.kill();
+        child.wait().unwrap();
     }
 
     fn psql(&self, statements: &str) -> std::process::Output {
