@@ -41,6 +41,7 @@ impl TaskKind {
 /// Where rows come from: exactly one of the keys `dataset`, `path`, `glob`, `url`, or `sql` with its `query`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(transform = exactly_one)]
 pub enum Source {
     /// A named data set of the fetch manifest (`kiln data fetch --help` lists them).
     Dataset(String),
@@ -54,6 +55,13 @@ pub enum Source {
     /// A database to ask once; the rows are kept in the cache.
     #[serde(untagged)]
     Sql(SqlSource),
+}
+
+/// schemars takes an untagged variant to overlap with the others, and this one does not.
+fn exactly_one(schema: &mut schemars::Schema) {
+    if let Some(choices) = schema.remove("anyOf") {
+        schema.insert("oneOf".into(), choices);
+    }
 }
 
 /// A query to a database.

@@ -132,7 +132,7 @@ fn without_paths(plan: &Plan) -> Plan {
         Source::Glob(pattern) => *pattern = name(Path::new(pattern)).to_string_lossy().into_owned(),
         _ => {}
     }
-    (plan.run.dir, plan.base, plan.data.cache) = (PathBuf::new(), PathBuf::new(), None);
+    (plan.run.dir, plan.base, plan.data.cache) = (".".into(), PathBuf::new(), None);
     plan
 }
 

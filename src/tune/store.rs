@@ -25,7 +25,7 @@ pub enum Store {
     Folder(PathBuf),
     /// Rows of a database that all workers reach.
     #[cfg(feature = "sql")]
-    Database(Database),
+    Database(Box<Database>),
 }
 
 impl Store {
@@ -44,7 +44,7 @@ impl Store {
     /// A database that cannot be reached or that refuses; a build without databases.
     #[cfg(feature = "sql")]
     pub fn database(address: &str, search: &str) -> Result<Self> {
-        Database::open(address, search).map(Self::Database)
+        Database::open(address, search).map(Box::new).map(Self::Database)
     }
 
     /// See the other one.

@@ -30,7 +30,7 @@ pub(super) fn read<'a>(
         return Err(Error::input("`data.source.query` is not a query for rows").next("give one SELECT").into());
     }
     let kinds = kinds(&mut statement, path)?;
-    let names = statement.column_names().into_iter().map(str::to_owned);
+    let names = statement.column_names().map(str::to_owned);
     let mut snapshot = new(names.zip(kinds.iter().copied()).collect())?;
     let mut rows = statement.query([]).map_err(|e| fault(path, &e))?;
     while let Some(row) = rows.next().map_err(|e| fault(path, &e))? {
@@ -62,7 +62,7 @@ pub(super) fn read<'a>(
 
 /// What each column holds, by all of its values.
 fn kinds(statement: &mut Statement<'_>, path: &Path) -> Result<Vec<Kind>, Fault> {
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut kinds = vec![None; names.len()];
     let mut rows = statement.query([]).map_err(|e| fault(path, &e))?;
     while let Some(row) = rows.next().map_err(|e| fault(path, &e))? {
