@@ -149,7 +149,10 @@ fn extend(bytes: &mut Vec<u8>, values: &[f32], ordinal: u64) -> Result<()> {
         return Err(Error::input(format!("row {ordinal} holds a value that is not a finite 32-bit number"))
             .next("remove the row or mend the value"));
     }
-    bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+    match cfg!(target_endian = "little") {
+        true => bytes.extend_from_slice(bytemuck::cast_slice(values)),
+        false => bytes.extend(values.iter().flat_map(|v| v.to_le_bytes())),
+    }
     Ok(())
 }
 

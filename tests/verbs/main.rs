@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod data;
 mod eval;
 mod predict;
 mod text;
@@ -24,6 +25,7 @@ fn every_help_has_an_example() {
         "predict",
         "data",
         "data fetch",
+        "data profile",
         "data show",
         "check",
         "tune",

@@ -522,3 +522,61 @@ fn a_flag_against_the_file() {
 next: make `width` a multiple of 3, or change `heads`"#
     );
 }
+
+/// A table's config with `more` in its `[data]`.
+fn table(more: &str) -> String {
+    let data = format!("\"classification\"\n{more}");
+    fault(&[(r#""language-model""#, &data), (r#""gpt""#, r#""mlp""#)], &[])
+}
+
+#[test]
+fn an_expression_that_cannot_be_read() {
+    assert_eq!(
+        table(r#"derive = { ratio = "a / * b" }"#),
+        r#"`data.derive.ratio`, character 5: a value is wanted here, not `*`
+ --> a.toml:3:20
+  |
+3 | derive = { ratio = "a / * b" }
+  |                    ^^^^^^^^^
+next: write it as SQL does, a column's name bare or in double quotes"#
+    );
+    let circle = table(r#"derive = { p = "q + 1", q = "p + 1" }"#);
+    assert!(circle.contains("made of itself"), "{circle}");
+}
+
+#[test]
+fn text_neighbours_and_forests_out_of_range() {
+    let shown = table("columns = { t = { type = \"text\", text = { ngrams = [3, 2] } } }");
+    assert!(shown.starts_with("`data.columns.t.text.ngrams` must be two lengths in 1..=16"), "{shown}");
+    let shown = table("clean = { text = { max_share = 0.0 } }");
+    assert!(shown.starts_with("`data.clean.text.max_share` must be in (0, 1], found 0"), "{shown}");
+    let shown = table("clean = { impute = { knn = 0 } }");
+    assert!(shown.starts_with("`data.clean.impute.knn` must be in 1..=1000, found 0"), "{shown}");
+    let shown = table("isolation_forest = { share = 1.0 }");
+    assert!(shown.starts_with("`data.isolation_forest.share` must be in [0, 1), found 1"), "{shown}");
+}
+
+#[test]
+fn weights_and_resampling_without_classes() {
+    let shown = fault(
+        &[
+            (r#""language-model""#, r#""regression""#),
+            (r#""gpt""#, r#""mlp""#),
+            ("= 100", "= 100\nclass_weights = \"balanced\""),
+        ],
+        &[],
+    );
+    assert!(
+        shown.starts_with("`train.class_weights` goes by class, but `data.task` = \"regression\" has none"),
+        "{shown}"
+    );
+    let shown = fault(
+        &[
+            (r#""language-model""#, r#""classification""#),
+            (r#""gpt""#, r#""mlp""#),
+            ("= 100", "= 100\nresample = { over = 1.5 }"),
+        ],
+        &[],
+    );
+    assert!(shown.starts_with("`train.resample` must be a share in (0, 1], found 1.5"), "{shown}");
+}

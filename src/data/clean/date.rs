@@ -1,6 +1,7 @@
 //! A column of dates: time that went by, and what comes around again.
 
 use std::f64::consts::TAU;
+use std::sync::LazyLock;
 
 use chrono::{DateTime, Datelike, Timelike};
 use schemars::JsonSchema;
@@ -27,6 +28,14 @@ pub enum DateParts {
 /// The parts' names, their first value and how many there are before they come around again.
 const PARTS: [(&str, u32, u32); 6] =
     [("year", 0, 0), ("month", 1, 12), ("day", 1, 31), ("weekday", 0, 7), ("hour", 0, 24), ("minute", 0, 60)];
+
+/// Sine and cosine of every part's values, from the first.
+static TURNS: LazyLock<[Vec<[f32; 2]>; 6]> = LazyLock::new(|| {
+    PARTS.map(|(_, _, period)| {
+        let turn = |value: u32| f64::from(value) / f64::from(period) * TAU;
+        (0..period).map(|value| [turn(value).sin() as f32, turn(value).cos() as f32]).collect()
+    })
+});
 
 fn parts(micros: i64) -> [i32; 6] {
     let Some(time) = DateTime::from_timestamp_micros(micros).map(|time| time.naive_utc()) else { return [0; 6] };
@@ -95,11 +104,11 @@ impl Date {
         }
     }
 
-    /// The parts that are features: index, name, first value, period.
-    fn kept(&self) -> impl Iterator<Item = (usize, &'static str, u32, u32)> {
+    /// The parts that are features: index, name, first value.
+    fn kept(&self) -> impl Iterator<Item = (usize, &'static str, u32)> {
         let into = self.into;
         let varies = self.ends.map(|(low, high)| low < high);
-        PARTS.into_iter().enumerate().map(|(i, (name, first, period))| (i, name, first, period)).filter(move |part| {
+        PARTS.into_iter().enumerate().map(|(i, (name, first, _))| (i, name, first)).filter(move |part| {
             let cycles = into == DateParts::Cycles;
             varies.get(part.0) == Some(&true) && !(cycles && matches!(part.1, "year" | "minute"))
         })
@@ -121,13 +130,13 @@ impl Date {
         let at = micros.unwrap_or(self.fill);
         out.push(((at as f64 / DAY - self.days.0) / self.days.1) as f32);
         let parts = parts(at);
-        for (i, _, first, period) in self.kept() {
+        for (i, _, first) in self.kept() {
             let (Some(part), Some((low, high))) = (parts.get(i), self.ends.get(i)) else { continue };
             match self.into {
                 DateParts::Parts => out.push((f64::from(part - low) / f64::from(high - low)) as f32),
                 DateParts::Cycles => {
-                    let turn = f64::from(part - first.cast_signed()) / f64::from(period) * TAU;
-                    out.extend([turn.sin() as f32, turn.cos() as f32]);
+                    let turns = TURNS.get(i).and_then(|turns| turns.get((part - first.cast_signed()) as usize));
+                    out.extend(turns.copied().unwrap_or_default());
                 }
             }
         }

@@ -36,6 +36,9 @@ pub struct Member {
     pub bytes: u64,
     /// SHA-256 in hex: of the file, or for a pattern of the output of `sha256sum *`.
     pub sha256: String,
+    /// The folder of the data set that they go to; none by default.
+    #[serde(default)]
+    pub folder: String,
 }
 
 /// A named data set.
@@ -225,14 +228,14 @@ mod tests {
             let mut files = HashSet::new();
             for member in &set.members {
                 let (folder, file) = member.path.rsplit_once('/').unwrap();
+                assert!(!member.folder.contains(['/', '\\', '.']), "{}", member.folder);
                 assert!(!folder.contains('*') && !member.path.contains("..") && !folder.starts_with('/'));
-                assert!(file.matches('*').count() <= 1 && files.insert(file), "{}", member.path);
+                assert!(file.matches('*').count() <= 1 && files.insert((&member.folder, file)), "{}", member.path);
                 assert_eq!(member.is_pattern(), member.files > 1, "{}", member.path);
                 assert!(member.bytes > 0 && member.sha256.len() == 64, "{}", member.path);
                 assert!(member.sha256.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
             }
-            let tables = [Format::Csv, Format::Parquet, Format::Jsonl];
-            assert!(set.target.is_empty() || tables.contains(&set.format), "{}", set.name);
+            assert!(set.target.is_empty() || set.format.is_table(), "{}", set.name);
         }
     }
 
@@ -247,7 +250,8 @@ mod tests {
 
     #[test]
     fn patterns_stay_in_their_folder() {
-        let member = Member { path: "a/b/*_x.txt".into(), files: 2, bytes: 1, sha256: String::new() };
+        let member =
+            Member { path: "a/b/*_x.txt".into(), files: 2, bytes: 1, sha256: String::new(), folder: String::new() };
         assert!(member.matches("a/b/one_x.txt"));
         for path in ["a/b/c/one_x.txt", "a/b/../one_x.txt", "a/one_x.txt", "a/b/one_y.txt"] {
             assert!(!member.matches(path), "{path}");

@@ -67,9 +67,7 @@ fn named_in(set: &DataSet, downloads: &Path, progress: &dyn Fn(&str)) -> Result<
         progress(&format!("fetching {} ({}, {})", set.name, set.recipe(), set.size()));
         bring(set, downloads, &folder)?;
     }
-    let entries = folder.read_dir().io("read", &folder)?;
-    let mut files: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    files.sort();
+    let files = super::source::files_below(&folder)?;
     let expected: usize = set.members.iter().map(|member| member.files).sum();
     if files.len() != expected {
         let message = format!("{} holds {} files instead of {expected}", folder.display(), files.len());
@@ -109,6 +107,9 @@ fn fingerprint(set: &DataSet) -> String {
     let mut hasher = blake3::Hasher::new();
     for part in [&set.package, &set.version].into_iter().chain(set.members.iter().map(|member| &member.sha256)) {
         hasher.update(part.as_bytes()).update(b"\n");
+    }
+    for member in set.members.iter().filter(|member| !member.folder.is_empty()) {
+        hasher.update(member.folder.as_bytes()).update(b"\n");
     }
     hasher.finalize().to_hex().chars().take(12).collect()
 }

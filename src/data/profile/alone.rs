@@ -200,7 +200,7 @@ mod tests {
         let mut sample = RowSample::new(4, 10_000);
         for i in 0..u64::from(rows) {
             let noise = (mix(i) % 1000) as f64;
-            let class = f64::from(mix(i + 7) % 3 == 0);
+            let class = f64::from(mix(i + 7).is_multiple_of(3));
             sample.offer(|row| row.copy_from_slice(&[noise, class * 10.0 + noise / 1000.0, class + 41.0, class]));
         }
         sample

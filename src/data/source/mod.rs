@@ -12,6 +12,7 @@ mod text;
 
 use std::path::{Path, PathBuf};
 
+pub(super) use files::below as files_below;
 #[cfg(test)]
 pub(crate) use sink::Kept;
 #[cfg(feature = "sql")]

@@ -42,9 +42,11 @@ pub(super) fn rows(path: &Path, indices: &[usize], each: &mut Each<'_>) -> Resul
             Column::new(path, &name, batch.column(place))
         });
         let columns = columns.collect::<Result<Vec<_>>>()?;
+        let mut cells = Vec::with_capacity(columns.len());
         for row in 0..batch.num_rows() {
             number += 1;
-            let cells: Vec<_> = columns.iter().map(|column| column.cell(row)).collect();
+            cells.clear();
+            cells.extend(columns.iter().map(|column| column.cell(row)));
             if let ControlFlow::Break(()) = each(Place { file: path, unit: "row", number }, &cells)? {
                 return Ok(());
             }
