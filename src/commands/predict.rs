@@ -171,7 +171,7 @@ impl<'a> Rows<'a> {
     /// Adds one text.
     fn push_text(&mut self, ids: Vec<u32>) -> Result<()> {
         self.texts.push(ids);
-        self.names.push(None);
+        self.names.push((self.count + self.names.len(), None));
         if self.names.len() == BATCH { self.flush() } else { Ok(()) }
     }
 

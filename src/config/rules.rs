@@ -431,7 +431,7 @@ impl Rules<'_> {
             ModelConfig::MatrixFactorization(_) | ModelConfig::Neumf(_) | ModelConfig::TwoTower(_)
         );
         if recommends != ranks && !text && !gpt {
-            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", kind(&plan.model));
+            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", plan.model.name());
             let next = match recommends {
                 true => "set `model.kind` to `matrix-factorization`, `neumf` or `two-tower`, or choose another task",
                 false => "set `model.kind` to one that the task takes, or `data.task` to `recommendation`",
@@ -441,7 +441,7 @@ impl Rules<'_> {
         let anomaly = plan.data.task == TaskKind::Anomaly;
         let rebuilds = matches!(plan.model, ModelConfig::Autoencoder(_) | ModelConfig::Vae(_));
         if anomaly != rebuilds && !text && !gpt && !recommends && !ranks {
-            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", kind(&plan.model));
+            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", plan.model.name());
             let next = match anomaly {
                 true => "set `model.kind` to `autoencoder` or `vae`, or choose another task",
                 false => "set `model.kind` to one that the task takes, or `data.task` to `anomaly`",
@@ -454,7 +454,7 @@ impl Rules<'_> {
         );
         if series && plan.data.window.is_none() {
             let message =
-                format!("`model.kind` = \"{}\" takes windows, but there is no `[data.window]`", kind(&plan.model));
+                format!("`model.kind` = \"{}\" takes windows, but there is no `[data.window]`", plan.model.name());
             self.broken(message, &["model.kind"], "set `data.window.length`, or choose another kind");
         }
         self.window(plan);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, HostInput, HostTarget, Sampler, Scale, Schema, Split, TargetSchema};
+use super::{Dataset, HostInput, HostTarget, InputSchema, Sampler, Scale, Schema, Split, TargetSchema};
 use crate::error::{Error, Result};
 
 /// How rows are shared out among folds.
