@@ -2,7 +2,7 @@
 
 use kiln_classic::{Model, Rows, Targets};
 
-use super::users;
+use super::{texts::Terms, users};
 use crate::{
     data::{Codes, Dataset, HostInput, HostTarget, InputSchema, Sampler, Schema, Split, TableSchema, TargetSchema},
     error::{Error, Result},
@@ -79,6 +79,21 @@ pub(super) fn shape(schema: &Schema) -> Option<(usize, usize)> {
 pub fn read_rows(dataset: &Dataset, split: Split, most: usize, seed: u64) -> Result<Table> {
     let (columns, outputs) =
         shape(dataset.schema()).ok_or_else(|| Error::failed("tokens are not rows that a classic model reads"))?;
+    read(dataset, split, (most, seed), (columns, outputs), &|input, values| {
+        if let HostInput::Floats { values: read, .. } = input {
+            values.extend(read);
+        }
+    })
+}
+
+/// Reads a split, or `most` rows of it drawn by `seed`; `write` appends `columns` numbers for each example of a batch.
+fn read(
+    dataset: &Dataset,
+    split: Split,
+    (most, seed): (usize, u64),
+    (columns, outputs): (usize, usize),
+    write: &dyn Fn(HostInput, &mut Vec<f32>),
+) -> Result<Table> {
     let of = dataset.len(split);
     let mut rows: Vec<u64> = match most {
         0 => (0..of).collect(),
@@ -93,9 +108,7 @@ pub fn read_rows(dataset: &Dataset, split: Split, most: usize, seed: u64) -> Res
     let mut flags = Vec::new();
     for some in rows.chunks(BATCH) {
         let batch = dataset.batch(split, some, 0)?;
-        if let HostInput::Floats { values: read, .. } = batch.input {
-            values.extend(read);
-        }
+        write(batch.input, &mut values);
         match batch.target {
             HostTarget::Classes(read) => ids.extend(read.into_iter().filter_map(|id| u32::try_from(id).ok())),
             HostTarget::Values { values, .. } => reals.extend(values),
@@ -111,12 +124,22 @@ pub fn read_rows(dataset: &Dataset, split: Split, most: usize, seed: u64) -> Res
     Ok(Table { values, columns, outputs, truth, of })
 }
 
-/// The same rows as classic models read them: a code of few categories becomes a column a category, since codes are no
+/// The rows as classic models read them: texts as the weighted counts that `terms` tell, and a code of few categories becomes a column a category, since codes are no
 /// amounts. A tree takes the codes of many as they are.
 ///
 /// # Errors
 /// As [`read_rows`].
-pub(super) fn classic_rows(dataset: &Dataset, split: Split, most: usize, seed: u64) -> Result<Table> {
+pub(super) fn classic_rows(
+    dataset: &Dataset,
+    terms: Option<&Terms>,
+    split: Split,
+    most: usize,
+    seed: u64,
+) -> Result<Table> {
+    if let Some(terms) = terms {
+        let shape = (terms.columns(), dataset.schema().target.names().len());
+        return read(dataset, split, (most, seed), shape, &|input, values| terms.write(input, values));
+    }
     let codes = dataset.schema().table.as_ref().map(TableSchema::codes).unwrap_or_default();
     let few: Vec<Codes> = codes.into_iter().filter(|codes| codes.codes <= ONE_HOT).collect();
     let more: usize = few.iter().map(|codes| codes.codes).sum();
@@ -142,11 +165,11 @@ pub(super) fn classic_rows(dataset: &Dataset, split: Split, most: usize, seed: u
 ///
 /// # Errors
 /// A model of other columns, or a damaged shard.
-pub fn predictions_of(model: &Model, dataset: &Dataset, split: Split) -> Result<Predictions> {
+pub fn predictions_of(model: &Model, terms: Option<&Terms>, dataset: &Dataset, split: Split) -> Result<Predictions> {
     if dataset.schema().target == TargetSchema::Items {
         return users::predictions_of(model, dataset, split);
     }
-    let table = classic_rows(dataset, split, 0, 0)?;
+    let table = classic_rows(dataset, terms, split, 0, 0)?;
     let outputs =
         model.predict(table.rows()).map_err(|e| Error::failed(format!("the baseline cannot predict: {e}")))?;
     Predictions::new(outputs, model.outputs(), table.truth)
