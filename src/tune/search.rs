@@ -71,7 +71,7 @@ impl Search {
         let there = journal.store().read(SEARCH)?.unwrap_or(text);
         let file = tempfile::NamedTempFile::new().io("create", &path)?;
         std::fs::write(file.path(), there).io("write", file.path())?;
-        self.same_as(&Plan::load(file.path(), &[])?, &own, "the database of `tune.journal`")
+        self.same_as(&without_paths(&Plan::load(file.path(), &[])?), &own, "the database of `tune.journal`")
     }
 
     fn same_as(&self, there: &Plan, own: &Plan, place: &str) -> Result<()> {
