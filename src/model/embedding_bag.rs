@@ -47,8 +47,8 @@ impl EmbeddingBagConfig {
         rules::text(KIND, sig)?;
         rules::dropout(self.dropout)?;
         rules::size("model.width", self.width, 1 << 17)?;
-        let hidden = self.hidden.iter().enumerate();
-        hidden.map(|(i, &width)| rules::size(&format!("model.hidden[{i}]"), width, 1 << 20)).collect()
+        let mut hidden = self.hidden.iter().enumerate();
+        hidden.try_for_each(|(i, &width)| rules::size(&format!("model.hidden[{i}]"), width, 1 << 20))
     }
 
     /// (inputs, outputs) of the layers after the mean.

@@ -175,6 +175,7 @@ mod sink {
             let features = match features {
                 Features::U8(bytes) => bytes.iter().map(|&byte| f32::from(byte)).collect(),
                 Features::F32(values) => values.to_vec(),
+                Features::Tokens { ids, .. } => ids.iter().map(|&id| id as f32).collect(),
             };
             let target = match target {
                 Target::Class(class) => vec![class as f32],
