@@ -101,7 +101,7 @@ fn a_search_ends_in_a_config_that_trains_what_its_best_trial_trained() {
     let more = bench.json(&["tune", "t.toml", "--trials", "12"]);
     assert_eq!(numbers(&more), (1..=12).collect::<Vec<_>>());
     let said = bench.kiln(&["tune", "t.toml", "--set", "tune.seed=2"]);
-    assert!(said.code == 2 && said.err.contains("is a search with another config of [tune]"), "{}", said.err);
+    assert!(said.code == 2 && said.err.contains("holds a search with another config of [tune]"), "{}", said.err);
     let said = bench.kiln(&["tune", "t.toml", "--fresh", "--trials", "2", "--set", "tune.seed=2"]);
     assert!(said.code == 0 && said.err.contains("the old search is now checkpoints/t-tune.old-1"), "{}", said.err);
     assert!(said.out.contains("TRIAL  LOG_LOSS") && said.out.contains("2 complete"), "{}", said.out);
