@@ -84,7 +84,10 @@ fn columns(schema: &TableSchema) -> String {
     let row = |column: &Column| {
         let missing = if column.missing > 0 { format!("{} missing", column.missing) } else { String::new() };
         let kind = column.kind.name().to_string();
-        vec![column.name.clone(), kind, missing, column.outputs().len().to_string(), column.becomes()]
+        let derived = schema.derived.iter().find(|derived| derived.name == column.name);
+        let made = derived.map(|derived| format!("{}; ", derived.says)).unwrap_or_default();
+        let becomes = format!("{made}{}", column.becomes());
+        vec![column.name.clone(), kind, missing, column.outputs().len().to_string(), becomes]
     };
     let head = ["column", "type", "", "features", "becomes"].map(String::from).to_vec();
     let rows: Vec<_> = [head].into_iter().chain(schema.columns.iter().map(row)).collect();

@@ -6,14 +6,18 @@ use crate::common::Bench;
 
 /// 600 orders: `late` follows from `delay`, `code` and `town` say the same, `id` numbers the rows, a few rows are twice.
 fn orders() -> String {
-    let mut text = "id,weight,town,code,delay,note,late\n".to_string();
-    for i in 0..600usize {
-        let i = if i >= 590 { i - 590 } else { i };
+    let mut text = "id,serial,weight,town,code,delay,note,late\n".to_string();
+    for id in 0..600usize {
+        let i = if id >= 590 { id - 590 } else { id };
         let (town, code) = [("Bonn", "b1"), ("Jena", "j7"), ("Ulm", "u3")][i * 7 % 3];
         let delay = i * 131 % 97;
         let weight = if i % 13 == 0 { String::new() } else { format!("{}.5", i * 37 % 101) };
         let late = if delay > 80 { "yes" } else { "no" };
-        text.push_str(&format!("{i},{weight},{town},{code},{delay},parcel {town} number {},{late}\n", i % 5));
+        text.push_str(&format!(
+            "{id},{},{weight},{town},{code},{delay},parcel {town} number {},{late}\n",
+            1000 + i * 3,
+            i % 5
+        ));
     }
     text
 }
@@ -52,7 +56,7 @@ fn a_profile_tells_what_to_look_at() {
     let rows: u64 = found["rows"].as_array().unwrap().iter().map(|rows| rows.as_u64().unwrap()).sum();
     assert_eq!(rows, 600);
     let kinds: Vec<&str> = found["findings"].as_array().unwrap().iter().map(|f| f["kind"].as_str().unwrap()).collect();
-    for kind in ["leakage", "near-duplicate", "identifier", "duplicates"] {
+    for kind in ["leakage", "near-duplicate", "identifier", "identifier-like", "duplicates"] {
         assert!(kinds.contains(&kind), "{kind} is not among {kinds:?}");
     }
     assert_eq!(found["findings"][0]["kind"], "leakage", "the gravest comes first");
@@ -89,16 +93,16 @@ fn derived_columns_are_computed_alike_when_predicting() {
     bench.write("orders.toml", &derived);
     bench.json(&["train", "orders.toml"]);
     // A file with the columns in another order, and no target.
-    bench.write("new.csv", "town,delay,weight,note,code,id\nBonn,96,60,parcel Bonn number 1,b1,1\nUlm,1,,x,u3,2\n");
+    bench.write("new.csv", "town,delay,weight,note,code,serial\nBonn,96,60,parcel Bonn number 1,b1,1\nUlm,1,,x,u3,2\n");
     let csv = bench.ok(&["predict", "orders", "--input", "new.csv", "--quiet"]);
     assert_eq!(csv.lines().count(), 3, "{csv}");
     // What a derived column is made of must be there, though it is no feature itself.
-    bench.write("less.csv", "town,weight,note,code\nBonn,60,x,b1\n");
+    bench.write("less.csv", "town,weight,note,code,serial\nBonn,60,x,b1,7\n");
     let said = bench.kiln(&["predict", "orders", "--input", "less.csv"]);
     assert_eq!(said.code, 2);
     assert!(said.err.contains("has no column `delay`"), "{}", said.err);
     // What cannot be computed is told with its place.
-    bench.write("bad.csv", "town,delay,weight,note,code\nBonn,soon,60,x,b1\n");
+    bench.write("bad.csv", "town,delay,weight,note,code,serial\nBonn,soon,60,x,b1,7\n");
     let said = bench.kiln(&["predict", "orders", "--input", "bad.csv"]);
     assert!(said.code == 2 && said.err.contains("line 2: column `per_day`"), "{}", said.err);
     let wrong = derived.replace("weight > 50 and", "weight > * and");
@@ -145,7 +149,7 @@ fn a_folder_of_texts_is_a_table() {
     bench.write("mails.toml", &config);
     let trained = bench.json(&["train", "mails.toml"]);
     assert_eq!(trained["metrics"]["accuracy"], 1.0, "{trained}");
-    bench.write("new.csv", "text\nfree money for you now\nlunch as agreed, friend\n");
+    bench.write("new.csv", "text\nfree money for you now\nlunch as agreed my friend\n");
     let csv = bench.ok(&["predict", "mails", "--input", "new.csv", "--quiet"]);
     let said: Vec<&str> = csv.lines().skip(1).filter_map(|line| line.split(',').nth(1)).collect();
     assert_eq!(said, ["junk", "good"]);

@@ -41,6 +41,8 @@ pub struct Numbers {
     pub outliers: f64,
     /// Share of the values that are 0.
     pub zeros: f64,
+    /// Whether all of them are whole.
+    pub whole: bool,
     /// Counts in bars of equal width.
     pub histogram: Histogram,
 }
@@ -81,6 +83,7 @@ struct NumberLook {
     moments: Moments,
     ends: (f64, f64),
     zeros: u64,
+    whole: bool,
     sample: Sample,
     sums: NumberSums,
 }
@@ -112,6 +115,7 @@ impl Look {
             moments: Moments::default(),
             ends: (f64::INFINITY, f64::NEG_INFINITY),
             zeros: 0,
+            whole: true,
             sample: Sample::new(columns),
             sums: NumberSums::new(target),
         });
@@ -176,6 +180,7 @@ impl Look {
             quantiles: SHARES.into_iter().map(|share| (share, of(share))).collect(),
             outliers: if self.kind == ColumnType::Boolean { 0.0 } else { outside as f64 / n },
             zeros: look.zeros as f64 / look.moments.count(),
+            whole: look.whole,
             histogram: histogram(&sorted, look.ends),
         })
     }
@@ -212,6 +217,7 @@ impl NumberLook {
         self.moments.add(value);
         self.ends = (self.ends.0.min(value), self.ends.1.max(value));
         self.zeros += u64::from(value == 0.0);
+        self.whole &= value.fract() == 0.0;
         self.sample.add(value);
         if let Some(target) = target {
             self.sums.add(value, target);

@@ -2,23 +2,14 @@
 
 use serde::Serialize;
 
-use super::{ColumnProfile, Profile};
-use crate::data::ColumnType;
+use super::{ColumnProfile, Profile, single::signs};
 
 /// A column that tells the target this well alone is more likely its echo than its cause.
 const LEAK: f64 = 0.98;
 /// Correlation from which on one of two columns is superfluous.
 const TWIN: f64 = 0.99;
-/// Share of one value from which on a column hardly varies.
-const HARDLY: f64 = 0.995;
-/// Share of missing values worth a word.
-const MUCH_MISSING: f64 = 0.3;
-/// Share of outliers worth a word.
-const OUTLIERS: f64 = 0.05;
 /// The commonest class has this many times the rows of the rarest.
 const IMBALANCE: f64 = 5.0;
-/// Columns named in one finding.
-const NAMED: usize = 8;
 
 /// How grave a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -54,7 +45,7 @@ pub(super) fn of(profile: &Profile) -> Vec<Finding> {
     found.extend(repeated(profile));
     found.extend(target(profile));
     found.extend(twins(profile));
-    found.extend(each(profile));
+    found.extend(signs(profile));
     found.sort_by_key(|finding| finding.weight);
     found
 }
@@ -172,100 +163,7 @@ fn twins(profile: &Profile) -> impl Iterator<Item = Finding> {
     })
 }
 
-/// What a single column shows, one finding for all columns that show it.
-fn each(profile: &Profile) -> Vec<Finding> {
-    type Shows = fn(&ColumnProfile) -> Option<String>;
-    let kinds: [(Weight, &str, &str, &str, Shows); 7] = [
-        (
-            Weight::Worth,
-            "bad-values",
-            "hold values of another type",
-            "correct them, name the type in `data.columns`, or let `on_bad` impute",
-            |c| (c.bad > 0).then(|| c.bad.to_string()),
-        ),
-        (Weight::Worth, "missing", "miss much", "a feature tells where; drop what says nothing", |c| {
-            let share = c.missing as f64 / c.rows.max(1) as f64;
-            (share >= MUCH_MISSING && c.kind != ColumnType::Constant).then(|| percent(share))
-        }),
-        (Weight::Note, "constant", "hold one value or none", "they are left out", |c| {
-            (c.unique <= 1).then(String::new)
-        }),
-        (Weight::Note, "hardly-varies", "hardly vary", "they tell little; drop what says nothing", |c| {
-            let most = c.common.first().map_or(0, |common| common.rows) as f64 / (c.rows - c.missing).max(1) as f64;
-            let zeros = c.numbers.as_ref().map_or(0.0, |n| n.zeros);
-            let share = most.max(if c.kind == ColumnType::Numeric { zeros } else { 0.0 });
-            (c.unique > 1 && share >= HARDLY).then(|| percent(share))
-        }),
-        (
-            Weight::Note,
-            "identifier",
-            "number the rows",
-            "they are left out; `data.columns` can name another type",
-            |c| (c.kind == ColumnType::Identifier).then(String::new),
-        ),
-        (
-            Weight::Worth,
-            "identifier-like",
-            "hold another whole number in every row",
-            "if they number the rows, set them to \"drop\"",
-            |c| {
-                let whole = c.numbers.as_ref().is_some_and(|n| {
-                    n.unit.is_empty()
-                        && [n.min, n.max].iter().chain(n.quantiles.iter().map(|(_, v)| v)).all(|v| v.fract() == 0.0)
-                        && (n.max - n.min + 1.0) < 4.0 * c.rows as f64
-                });
-                let all = c.unique as f64 >= 0.97 * (c.rows - c.missing) as f64;
-                (c.kind == ColumnType::Numeric && whole && all && c.rows >= 20).then(String::new)
-            },
-        ),
-        (
-            Weight::Note,
-            "outliers",
-            "have outliers beyond 1.5 interquartile ranges",
-            "`scale = \"log1p\"` or `\"quantile\"`, or `outliers`, tames them",
-            |c| {
-                let share = c.numbers.as_ref().filter(|n| n.unit.is_empty()).map_or(0.0, |n| n.outliers);
-                (share >= OUTLIERS && c.kind == ColumnType::Numeric).then(|| percent(share))
-            },
-        ),
-    ];
-    let mut found = Vec::new();
-    for (weight, kind, what, next, shows) in kinds {
-        let named = profile.columns.iter().filter(|c| !c.left_out).filter_map(|c| Some((&c.name, shows(c)?)));
-        let named: Vec<(&String, String)> = named.collect();
-        if named.is_empty() {
-            continue;
-        }
-        let word = |(name, extra): &(&String, String)| match extra.is_empty() {
-            true => format!("`{name}`"),
-            false => format!("`{name}` ({extra})"),
-        };
-        let mut list = named.iter().take(NAMED).map(word).collect::<Vec<_>>().join(", ");
-        if named.len() > NAMED {
-            list.push_str(&format!(" and {} more", named.len() - NAMED));
-        }
-        let noun = if named.len() == 1 { "1 column".to_owned() } else { format!("{} columns", named.len()) };
-        let what = if named.len() == 1 { singular(what) } else { what.to_owned() };
-        let columns = named.iter().map(|(name, _)| (*name).clone()).collect();
-        found.push(finding(weight, kind, columns, format!("{noun} {what}: {list}"), next.into()));
-    }
-    found
-}
-
-/// "hold one" → "holds one", "have" → "has", "hardly vary" → "hardly varies".
-fn singular(what: &str) -> String {
-    let verbs = [
-        ("hold ", "holds "),
-        ("miss ", "misses "),
-        ("hardly vary", "hardly varies"),
-        ("number ", "numbers "),
-        ("have ", "has "),
-    ];
-    let verb = verbs.iter().find(|(many, _)| what.starts_with(many));
-    verb.map_or_else(|| what.to_owned(), |(many, one)| what.replacen(many, one, 1))
-}
-
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     match share * 100.0 {
         all if all >= 99.95 => "100 %".into(),
         all if all >= 10.0 => format!("{all:.0} %"),

@@ -8,6 +8,7 @@ mod alone;
 mod column;
 mod findings;
 mod relation;
+mod single;
 mod sketch;
 mod survey;
 

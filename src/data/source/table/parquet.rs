@@ -3,9 +3,11 @@
 use std::fs::File;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
@@ -15,8 +17,9 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use super::{Cell, Each, Place};
 use crate::error::{Error, IoContext, Result};
 
-/// Rows in memory at a time.
+/// Rows that are decoded together, and batches that are ready before they are needed.
 const BATCH: usize = 1024;
+const AHEAD: usize = 2;
 
 /// The top-level columns' names.
 pub(super) fn columns(path: &Path) -> Result<Vec<String>> {
@@ -24,35 +27,59 @@ pub(super) fn columns(path: &Path) -> Result<Vec<String>> {
     Ok(builder.schema().fields().iter().map(|field| field.name().clone()).collect())
 }
 
-/// Calls `each` with the columns at the indices.
+/// Calls `each` with the columns at the indices. A thread decodes the next batch meanwhile.
 pub(super) fn rows(path: &Path, indices: &[usize], each: &mut Each<'_>) -> Result<()> {
     let builder = open(path)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), indices.iter().copied());
     let reader = builder.with_projection(mask).with_batch_size(BATCH).build().map_err(|e| damaged(path, e))?;
-    // A projection keeps the file's order, whatever order it was asked in.
-    let mut ordered = indices.to_vec();
-    ordered.sort_unstable();
-    ordered.dedup(); // a column may be asked for twice
-    let mut number = 0;
-    for batch in reader {
-        let batch = batch.map_err(|e| damaged(path, e))?;
+    std::thread::scope(|scope| {
+        let (sender, batches) = sync_channel(AHEAD);
+        scope.spawn(move || {
+            for batch in reader {
+                let batch = batch.map_err(|e| damaged(path, e)).and_then(|batch| Batch::new(path, &batch, indices));
+                let failed = batch.is_err();
+                // The other end is gone when `each` has seen enough.
+                if sender.send(batch).is_err() || failed {
+                    return;
+                }
+            }
+        });
+        let mut number = 0;
+        for batch in batches {
+            let Batch { columns, rows } = batch?;
+            let mut cells = Vec::with_capacity(columns.len());
+            for row in 0..rows {
+                number += 1;
+                cells.clear();
+                cells.extend(columns.iter().map(|column| column.cell(row)));
+                if let ControlFlow::Break(()) = each(Place { file: path, unit: "row", number }, &cells)? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Rows that were decoded together, their columns in the order that was asked for.
+struct Batch {
+    columns: Vec<Column>,
+    rows: usize,
+}
+
+impl Batch {
+    fn new(path: &Path, batch: &RecordBatch, indices: &[usize]) -> Result<Self> {
+        // A projection keeps the file's order, whatever order it was asked in.
+        let mut ordered = indices.to_vec();
+        ordered.sort_unstable();
+        ordered.dedup(); // a column may be asked for twice
         let place = |index| ordered.binary_search(index).ok().filter(|&place| place < batch.num_columns());
         let columns = indices.iter().filter_map(place).map(|place| {
             let name = batch.schema().field(place).name().clone();
             Column::new(path, &name, batch.column(place))
         });
-        let columns = columns.collect::<Result<Vec<_>>>()?;
-        let mut cells = Vec::with_capacity(columns.len());
-        for row in 0..batch.num_rows() {
-            number += 1;
-            cells.clear();
-            cells.extend(columns.iter().map(|column| column.cell(row)));
-            if let ControlFlow::Break(()) = each(Place { file: path, unit: "row", number }, &cells)? {
-                return Ok(());
-            }
-        }
+        Ok(Self { columns: columns.collect::<Result<_>>()?, rows: batch.num_rows() })
     }
-    Ok(())
 }
 
 fn open(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {

@@ -8,12 +8,14 @@ use crate::error::{Error, Result};
 pub(super) struct Wanted {
     /// The file's columns to read.
     pub(super) read: Vec<String>,
-    from: Vec<From>,
+    from: Vec<Origin>,
     formulas: Vec<(Formula, Vec<usize>)>,
+    /// A row's cells are the file's as they are.
+    plain: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum From {
+enum Origin {
     Read(usize),
     Formula(usize),
     Nowhere,
@@ -25,18 +27,19 @@ impl Wanted {
     /// # Errors
     /// An expression that cannot be read.
     pub(super) fn new(names: &[String], gone: &[String], derived: &[Derived]) -> Result<Self> {
-        let mut wanted = Self { read: Vec::new(), from: Vec::new(), formulas: Vec::new() };
+        let mut wanted = Self { read: Vec::new(), from: Vec::new(), formulas: Vec::new(), plain: true };
         for name in names {
             let from = match derived.iter().find(|column| column.name == *name) {
-                _ if gone.contains(name) => From::Nowhere,
+                _ if gone.contains(name) => Origin::Nowhere,
                 Some(column) => {
                     let formula = Formula::new(column, derived)?;
                     let inputs = formula.inputs.iter().map(|input| wanted.place(input)).collect();
                     wanted.formulas.push((formula, inputs));
-                    From::Formula(wanted.formulas.len() - 1)
+                    Origin::Formula(wanted.formulas.len() - 1)
                 }
-                None => From::Read(wanted.place(name)),
+                None => Origin::Read(wanted.place(name)),
             };
+            wanted.plain &= matches!(from, Origin::Read(at) if at == wanted.from.len());
             wanted.from.push(from);
         }
         Ok(wanted)
@@ -49,14 +52,9 @@ impl Wanted {
         })
     }
 
-    /// Whether a row's cells are the file's as they are.
-    fn is_plain(&self) -> bool {
-        self.from.iter().enumerate().all(|(at, from)| matches!(from, From::Read(read) if *read == at))
-    }
-
     /// Calls `each` with the wanted cells of a row of which `found` was read.
     pub(super) fn of<T>(&self, found: &[Cell<'_>], each: impl FnOnce(&[Cell<'_>]) -> T) -> T {
-        if self.is_plain() {
+        if self.plain {
             return each(found);
         }
         let read = |at: usize| found.get(at).copied().unwrap_or(Cell::Missing);
@@ -64,10 +62,10 @@ impl Wanted {
             formula.value(&inputs.iter().map(|at| read(*at)).collect::<Vec<_>>())
         };
         let values: Vec<Value<'_>> = self.formulas.iter().map(value).collect();
-        let cell = |from: &From| match from {
-            From::Read(at) => read(*at),
-            From::Formula(at) => values.get(*at).map_or(Cell::Missing, Value::cell),
-            From::Nowhere => Cell::Missing,
+        let cell = |from: &Origin| match from {
+            Origin::Read(at) => read(*at),
+            Origin::Formula(at) => values.get(*at).map_or(Cell::Missing, Value::cell),
+            Origin::Nowhere => Cell::Missing,
         };
         each(&self.from.iter().map(cell).collect::<Vec<_>>())
     }
