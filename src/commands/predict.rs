@@ -37,6 +37,12 @@ pub fn predict(trained: &Trained, input: &Path, output: Option<&Path>, top: usiz
         return recommend(trained, &ready, input, output, top, console);
     }
     let threshold = Adjusted::load(trained.dir.path(), ready.step).and_then(|adjusted| adjusted.threshold);
+    if threshold.is_none() && matches!(ready.task.schema().target, TargetSchema::Itself { .. }) {
+        let run = trained.dir.path().display();
+        console.say(&format!(
+            "scores only: `kiln eval {run} --split train` learns from which one a row is told an anomaly"
+        ));
+    }
     let mut rows = Rows::new(&ready, Writer::new(output, console.is_json())?, threshold);
     match &ready.task.schema().input {
         InputSchema::Tokens { context, .. } => {

@@ -18,9 +18,6 @@ use crate::{
     train::{INFERENCE, Ready, Setup},
 };
 
-/// Users that are scored together.
-const BATCH: usize = 64;
-
 /// Writes `most` lines for every user of `input`: the items by score, without those that the run's data say it chose.
 ///
 /// Someone whom the run does not know gets what most users chose, with an empty score.
@@ -48,7 +45,7 @@ pub(super) fn recommend(
     let popular = popularity(&setup.dataset, users.len(), items.len());
     let mut writer = Writer::new(output, console.is_json())?;
     let mut unknown = 0;
-    for some in names.chunks(BATCH) {
+    for some in names.chunks(ready.task.most_rows()) {
         let ids: Vec<Option<u32>> =
             some.iter().map(|name| users.iter().position(|user| user == name).map(|id| id as u32)).collect();
         let known: Vec<i32> = ids.iter().flatten().map(|&id| id as i32).collect();

@@ -125,6 +125,9 @@ pub fn judge(trained: &Trained, split: Split, asked: &Asked, say: &dyn Fn(&str))
         let threshold = on(Split::Train)?.1.and_then(|training| score_threshold(&training.outputs, share));
         found.report.metrics.extend(threshold.map(|t| told(&predictions, t)).unwrap_or_default());
         known.iter_mut().for_each(|(_, adjusted)| adjusted.threshold = threshold);
+        if known.is_none() {
+            keep(&Adjusted { threshold, ..calibrate(&predictions, step, how.level) }, trained.dir.path(), say);
+        }
     }
     if let Some((_, adjusted)) = &known {
         keep(adjusted, trained.dir.path(), say);

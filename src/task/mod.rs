@@ -144,6 +144,15 @@ impl Task {
         }
     }
 
+    /// Rows that are evaluated together at most: a user is a row for every item.
+    pub fn most_rows(&self) -> usize {
+        const PAIRS: usize = 1 << 18;
+        match &self.schema.input {
+            InputSchema::Choices { items, .. } => (PAIRS / items.len().max(1)).max(1),
+            _ => usize::MAX,
+        }
+    }
+
     /// Copies a batch to the device.
     pub fn upload(&self, batch: &HostBatch, device: &Device) -> Result<(Input, Targets)> {
         let input = upload_input(&batch.input, batch.rows.len(), device)?;
