@@ -91,6 +91,9 @@ pub enum Verb {
         /// Where to write; the ending (.csv or .jsonl) decides the format. Stdout as CSV by default (JSONL with --json).
         #[arg(long, value_hint = ValueHint::FilePath)]
         output: Option<PathBuf>,
+        /// Recommendations: items for every user of the file, which needs the column of the users alone.
+        #[arg(long, default_value_t = 10)]
+        top: usize,
     },
     /// Fetch or look at data.
     #[command(subcommand, after_help = "Example:\n  kiln data show configs/rust-code.toml")]
@@ -200,6 +203,9 @@ pub enum DataVerb {
     Fetch {
         /// A data set's name or a config file; without one, the data sets are listed.
         what: Option<String>,
+        /// Ask the database again for the rows of the config's query, instead of taking those that are kept.
+        #[arg(long, requires = "what")]
+        refresh: bool,
     },
     /// Show what a config's data look like: splits, shapes, and examples.
     #[command(after_help = "Example:\n  kiln data show configs/shakespeare-char.toml --rows 2")]

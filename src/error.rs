@@ -89,6 +89,11 @@ impl Error {
         &self.message
     }
 
+    /// The next action, if there is one.
+    pub fn action(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         match self.kind {

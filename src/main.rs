@@ -34,10 +34,10 @@ fn run(verb: Verb, console: &Console) -> Result<()> {
         Verb::Generate { run, from, sampling } => {
             commands::generate(&run.opened(&from)?, &sampling.resolved()?, console)
         }
-        Verb::Predict { run, from, input, output } => {
-            commands::predict(&run.opened(&from)?, &input, output.as_deref(), console)
+        Verb::Predict { run, from, input, output, top } => {
+            commands::predict(&run.opened(&from)?, &input, output.as_deref(), top, console)
         }
-        Verb::Data(DataVerb::Fetch { what }) => commands::data_fetch(what.as_deref(), console),
+        Verb::Data(DataVerb::Fetch { what, refresh }) => commands::data_fetch(what.as_deref(), refresh, console),
         Verb::Data(DataVerb::Show { config, rows }) => commands::data_show(config.plan()?, rows, console),
         Verb::Data(DataVerb::Profile { config, html }) => {
             commands::data_profile(&config.plan()?, html.as_deref(), console)

@@ -59,8 +59,9 @@ fn every_config_takes_a_step() {
     for file in files {
         let name = file.file_stem().unwrap().to_str().unwrap();
         let config: toml::Table = toml::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
-        let dataset = config["data"]["source"].get("dataset").and_then(toml::Value::as_str);
-        match dataset.and_then(|dataset| unreachable(&bench, dataset)) {
+        let named = |table: Option<&toml::Value>| table?.get("dataset")?.as_str().map(str::to_string);
+        let datasets = [named(config["data"].get("source")), named(config["model"].get("pretrained"))];
+        match datasets.into_iter().flatten().find_map(|dataset| unreachable(&bench, &dataset)) {
             Some(why) => skip(&format!("configs/{name}.toml: {why}")),
             None => {
                 check(&bench, name);

@@ -1,4 +1,5 @@
-//! Against PyTorch: from the same weights, kiln computes what `tests/fixtures/torch_models.py` recorded.
+//! Against PyTorch: from the same weights, kiln computes what `tests/fixtures/torch_models.py` and `torch_recurrent.py`
+//! recorded.
 //!
 //! Both compute in f32 and differ in the order of sums only, so a tolerance is a few hundred roundings (6e-8 each) of
 //! the largest value of a tensor: a gradient that cancels to zero is all rounding.
@@ -15,7 +16,7 @@ use kiln::{
     data::{InputSchema, Schema, TargetSchema, TaskKind},
     device::DeviceSpec,
     model::{CnnConfig, GptConfig, Input, Model, ModelConfig, Outputs},
-    nn::{ModulePath, Tensors, load_tensors},
+    nn::{Cell, ModulePath, RecurrentConfig, Tensors, load_tensors},
     optim::{OptimConfig, Scale, ScheduleConfig, ScheduleKind},
     task::{Targets, Task},
 };
@@ -156,6 +157,37 @@ impl Case {
     }
 }
 
+/// Stacked LSTMs and GRUs over a padded batch: outputs and all gradients.
+fn recurrent_layers_agree(device: &Device) {
+    for (cell, name) in [(Cell::Lstm, "lstm"), (Cell::Gru, "gru")] {
+        for bidirectional in [false, true] {
+            let prefix = format!("{name}-{}/", if bidirectional { 2 } else { 1 });
+            let recorded = Recorded(Recorded::open("torch_recurrent.safetensors").below(&prefix));
+            let config = RecurrentConfig { cell, inputs: 3, width: 5, layers: 2, bidirectional, dropout: 0.0 };
+            let layer = load_tensors(config.init(device), &recorded.below("weights/")).unwrap();
+            let tensor = |name: &str| Tensor::<3>::from_data(recorded.get(name), device);
+            let flat = |name: &str| Tensor::<2>::from_data(recorded.get(name), device);
+            let x = tensor("x").require_grad();
+            let found = layer.forward(x.clone(), Some(&flat("valid")));
+            let check = |what: &str, values: Vec<f32>| {
+                near(&format!("{prefix}{what}"), &values, &recorded.floats(what), NEAR);
+            };
+            check("steps", values(found.steps.clone()));
+            check("last", values(found.last.clone()));
+            let loss = (found.steps * tensor("dsteps")).sum() + (found.last * flat("dlast")).sum();
+            let grads = loss.backward();
+            check("dx", values(x.grad(&grads).unwrap()));
+            let grads = GradientsParams::from_grads(grads, &layer);
+            let mut found = Gradients { path: ModulePath::default(), grads: &grads, found: Tensors::new() };
+            layer.visit(&mut found);
+            assert_eq!(found.found.len(), recorded.below("gradients/").len());
+            for (name, gradient) in found.found {
+                check(&format!("gradients/{name}"), gradient.try_to_vec().unwrap());
+            }
+        }
+    }
+}
+
 fn task(kind: TaskKind, input: InputSchema, target: TargetSchema) -> Task {
     Task::new(kind, &Schema { input, target, table: None, scale: None, bytes_per_token: None }, 0.0).unwrap()
 }
@@ -214,6 +246,18 @@ fn a_cnn_agrees_with_pytorch_on_flex() {
 }
 
 #[test]
+#[cfg(feature = "flex")]
+fn recurrent_layers_agree_with_pytorch_on_flex() {
+    recurrent_layers_agree(&autodiff("flex"));
+}
+
+#[test]
+#[cfg(feature = "ndarray")]
+fn recurrent_layers_agree_with_pytorch_on_ndarray() {
+    recurrent_layers_agree(&autodiff("ndarray"));
+}
+
+#[test]
 #[cfg(feature = "ndarray")]
 fn a_gpt_agrees_with_pytorch_on_ndarray() {
     Case::gpt(autodiff("ndarray")).agrees();
@@ -230,4 +274,5 @@ fn a_cnn_agrees_with_pytorch_on_ndarray() {
 fn both_agree_with_pytorch_on_its_own_library() {
     Case::gpt(autodiff("tch")).agrees();
     Case::cnn(autodiff("tch")).agrees();
+    recurrent_layers_agree(&autodiff("tch"));
 }

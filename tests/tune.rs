@@ -101,7 +101,7 @@ fn a_search_ends_in_a_config_that_trains_what_its_best_trial_trained() {
     let more = bench.json(&["tune", "t.toml", "--trials", "12"]);
     assert_eq!(numbers(&more), (1..=12).collect::<Vec<_>>());
     let said = bench.kiln(&["tune", "t.toml", "--set", "tune.seed=2"]);
-    assert!(said.code == 2 && said.err.contains("is a search with another config of [tune]"), "{}", said.err);
+    assert!(said.code == 2 && said.err.contains("holds a search with another config of [tune]"), "{}", said.err);
     let said = bench.kiln(&["tune", "t.toml", "--fresh", "--trials", "2", "--set", "tune.seed=2"]);
     assert!(said.code == 0 && said.err.contains("the old search is now checkpoints/t-tune.old-1"), "{}", said.err);
     assert!(said.out.contains("TRIAL  LOG_LOSS") && said.out.contains("2 complete"), "{}", said.out);
@@ -331,4 +331,26 @@ fn what_cannot_be_searched_is_refused_with_its_place() {
     let plain = Bench::table();
     let said = plain.kiln(&["tune", "table.toml"]);
     assert!(said.code == 2 && said.err.contains("no [tune.space]"), "{}", said.err);
+}
+
+#[test]
+fn a_trial_over_folds_is_the_mean_of_its_folds() {
+    let bench = bench(&SPACE.replace("trials = 10", "trials = 2\nfolds = 3"));
+    let result = bench.json(&["tune", "t.toml"]);
+    let best = &result["trials"][0];
+    let number = best["trial"].as_u64().unwrap();
+    let run = |fold: u64| format!("checkpoints/t-tune/trial-{number:04}-cv/fold{fold}of3-repeat0-seed1");
+    let losses: Vec<f64> = (0..3)
+        .map(|fold| {
+            let shown = bench.json(&["eval", &run(fold), "--checkpoint", "latest"]);
+            shown["metrics"]["log_loss"].as_f64().unwrap_or_else(|| panic!("{shown}"))
+        })
+        .collect();
+    let mean = losses.iter().sum::<f64>() / 3.0;
+    assert!((best["metrics"]["log_loss"].as_f64().unwrap() - mean).abs() < 1e-9, "{losses:?} {best}");
+    let std = (losses.iter().map(|loss| (loss - mean).powi(2)).sum::<f64>() / 2.0).sqrt();
+    assert!((best["metrics"]["log_loss_std"].as_f64().unwrap() - std).abs() < 1e-9);
+    let said = bench.kiln(&["check", "t.toml", "--set", "tune.pruner=median"]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("tune.folds"), "{}", said.err);
 }

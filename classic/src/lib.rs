@@ -1,14 +1,22 @@
-//! Classic models on rows of numbers: linear, tree, forest, boosted trees, nearest neighbours.
+//! Classic models: of rows of numbers (linear, tree, forest, boosted trees, nearest neighbours), of rows without targets
+//! (k-means, principal components), of who chose what (popularity, similar items), and naive forecasts.
 //!
 //! smartcore fits them (boosting is kiln's own loop around its trees); what it found is kept in kiln's own form, which is
 //! checked when it is read back and which predicts without the library. A crate of its own, so that the library's
 //! generic loops are compiled with full optimisation and once.
 
+mod anomaly;
 mod boost;
 mod knn;
 mod linear;
+mod naive;
+mod recommend;
 mod tree;
 mod trees;
+
+pub use anomaly::fit_rows;
+pub use naive::{Repeat, repeat};
+pub use recommend::{Histories, fit_items};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -45,11 +53,37 @@ pub enum Kind {
     Boosted,
     /// The 10 nearest neighbours on standardised columns.
     Knn,
+    /// Recommendation: what most users chose.
+    Popularity,
+    /// Recommendation: what is most similar to what the user chose (Sarwar et al. 2001).
+    ItemKnn,
+    /// Anomalies: the distance to the nearest of 8 means.
+    KMeans,
+    /// Anomalies: what the principal components of nine tenths of the variance cannot rebuild.
+    Pca,
+    /// Forecasts: the last value again.
+    Last,
+    /// Forecasts: the value of a season before.
+    Seasonal,
 }
 
 impl Kind {
-    /// Every kind, from the simplest on.
-    pub const ALL: [Self; 5] = [Self::Linear, Self::Tree, Self::Forest, Self::Boosted, Self::Knn];
+    /// Those of rows with targets, from the simplest on.
+    pub const SUPERVISED: [Self; 5] = [Self::Linear, Self::Tree, Self::Forest, Self::Boosted, Self::Knn];
+    /// Every kind.
+    pub const ALL: [Self; 11] = [
+        Self::Linear,
+        Self::Tree,
+        Self::Forest,
+        Self::Boosted,
+        Self::Knn,
+        Self::Popularity,
+        Self::ItemKnn,
+        Self::KMeans,
+        Self::Pca,
+        Self::Last,
+        Self::Seasonal,
+    ];
 
     /// As a config spells it.
     pub fn name(self) -> &'static str {
@@ -59,6 +93,12 @@ impl Kind {
             Self::Forest => "forest",
             Self::Boosted => "boosted",
             Self::Knn => "knn",
+            Self::Popularity => "popularity",
+            Self::ItemKnn => "item-knn",
+            Self::KMeans => "k-means",
+            Self::Pca => "pca",
+            Self::Last => "last",
+            Self::Seasonal => "seasonal",
         }
     }
 }
@@ -142,6 +182,11 @@ enum Form {
     Linear(linear::Linear),
     Trees(trees::Trees),
     Neighbours(knn::Neighbours),
+    Popularity(recommend::Popularity),
+    ItemKnn(recommend::ItemKnn),
+    KMeans(anomaly::KMeansScore),
+    Pca(anomaly::PcaScore),
+    Repeats(naive::Repeats),
 }
 
 /// Fits a model of `kind`; equal rows and seeds give equal models.
@@ -157,6 +202,7 @@ pub fn fit(kind: Kind, rows: Rows<'_>, targets: Targets<'_>, seed: u64) -> Resul
         Kind::Forest => trees::forest(rows, targets, seed).map(Form::Trees),
         Kind::Boosted => boost::fit(rows, targets, seed).map(Form::Trees),
         Kind::Knn => knn::fit(rows, targets).map(Form::Neighbours),
+        other => Err(Fault(format!("{} is not fitted on rows and their targets", other.name()))),
     }));
     let form = fitted.unwrap_or_else(|_| Err(Fault("the library that fits it gave up on these rows".into())))?;
     let model = Model { columns: rows.columns, outputs: targets.outputs(), form };
@@ -215,6 +261,10 @@ impl Model {
             Form::Linear(linear) => Ok(linear.predict(rows)),
             Form::Trees(trees) => Ok(trees.predict(rows)),
             Form::Neighbours(neighbours) => neighbours.predict(rows),
+            Form::KMeans(means) => Ok(means.predict(rows)),
+            Form::Pca(pca) => Ok(pca.predict(rows)),
+            Form::Repeats(repeats) => Ok(repeats.predict(rows)),
+            Form::Popularity(_) | Form::ItemKnn(_) => Err(Fault("a recommender scores histories, not rows".into())),
         }
     }
 
@@ -230,6 +280,11 @@ impl Model {
             Form::Linear(linear) => linear.check(self.columns, self.outputs),
             Form::Trees(trees) => trees.check(self.columns, self.outputs),
             Form::Neighbours(neighbours) => neighbours.check(self.columns, self.outputs),
+            Form::Popularity(popularity) => popularity.check(self.columns),
+            Form::ItemKnn(knn) => knn.check(self.columns),
+            Form::KMeans(means) => means.check(self.columns),
+            Form::Pca(pca) => pca.check(self.columns),
+            Form::Repeats(repeats) => repeats.check(self.columns, self.outputs),
         }
     }
 }

@@ -106,7 +106,7 @@ fn every_kind_gives_probabilities() {
         let band = |y: &f32| u32::from(*y > 12.0) + u32::from(classes == 3 && *y > 17.0);
         let (ids, truth): (Vec<u32>, Vec<u32>) = (y.iter().map(band).collect(), truth.iter().map(band).collect());
         let most = (0..classes as u32).map(|c| truth.iter().filter(|&&t| t == c).count()).max().unwrap();
-        for kind in Kind::ALL {
+        for kind in Kind::SUPERVISED {
             let model = fit(kind, rows(&x, 10), Targets::Classes { ids: &ids, classes }, 7).unwrap();
             let p = model.predict(rows(&new, 10)).unwrap();
             let mut right = 0;
@@ -129,7 +129,7 @@ fn every_kind_gives_probabilities() {
 fn a_class_without_rows_is_never_predicted() {
     let (x, y) = friedman(200, 5);
     let ids: Vec<u32> = y.iter().map(|y| 2 * u32::from(*y > 14.0)).collect();
-    for kind in Kind::ALL {
+    for kind in Kind::SUPERVISED {
         let model = fit(kind, rows(&x, 10), Targets::Classes { ids: &ids, classes: 3 }, 7).unwrap();
         let p = model.predict(rows(&x, 10)).unwrap();
         assert!(p.chunks(3).all(|p| p[1] < 1e-6 && p[0] + p[2] > 0.999), "{kind:?}");
@@ -190,4 +190,53 @@ fn a_damaged_model_is_refused() {
     ] {
         assert!(damaged(path, value.clone()).is_err(), "{path} = {value}");
     }
+}
+
+#[test]
+fn items_are_scored_by_what_was_chosen_together() {
+    let users: [&[u32]; 4] = [&[0, 1], &[0, 1, 2], &[1, 2], &[3]];
+    let fit = |kind| fit_items(kind, Histories { users: &users, items: 4 }).unwrap();
+    let popular = fit(Kind::Popularity);
+    assert_eq!(popular.recommend(&[]).unwrap(), [2.0, 3.0, 2.0, 1.0]);
+    let scores = fit(Kind::ItemKnn).recommend(&[0]).unwrap();
+    // Of item 0's two users both chose item 1 (of three), and one item 2 (of two).
+    assert_eq!(scores, [0.0, (2.0 / 6f32.sqrt()), 0.5, 0.0]);
+    assert!(fit_items(Kind::Tree, Histories { users: &users, items: 4 }).is_err());
+    assert!(fit_items(Kind::ItemKnn, Histories { users: &users, items: 3 }).is_err());
+    assert!(popular.predict(Rows { values: &[0.0; 4], columns: 4 }).is_err());
+}
+
+#[test]
+fn rows_unlike_the_others_score_high() {
+    // Points on a line in three columns, in two clumps.
+    let values: Vec<f32> = (0..60)
+        .flat_map(|i| {
+            let at = if i % 2 == 0 { 0.0 } else { 50.0 } + i as f32 * 0.1;
+            [at, 2.0 * at, 3.0 - at]
+        })
+        .collect();
+    let rows = Rows { values: &values, columns: 3 };
+    let odd = Rows { values: &[25.0, 150.0, 3.0], columns: 3 };
+    for kind in [Kind::KMeans, Kind::Pca] {
+        let model = fit_rows(kind, rows, 1).unwrap();
+        assert_eq!(model, fit_rows(kind, rows, 1).unwrap(), "equal rows give equal models");
+        let most = model.predict(rows).unwrap().into_iter().fold(0.0, f32::max);
+        let score = model.predict(odd).unwrap()[0];
+        assert!(score > 4.0 * most, "{kind:?}: {score} beside {most}");
+        let text = serde_json::to_string(&model).unwrap();
+        let again: Model = serde_json::from_str(&text).unwrap();
+        again.check().unwrap();
+        assert!(model.predict(Rows { values: &[1.0, 2.0], columns: 2 }).is_err());
+    }
+    let pca = fit_rows(Kind::Pca, rows, 1).unwrap();
+    assert!(pca.predict(rows).unwrap().iter().all(|score| *score < 1e-6), "one component holds a line");
+}
+
+#[test]
+fn naive_forecasts_repeat_a_column() {
+    let outputs = vec![Repeat { column: 1, scale: 2.0, shift: 10.0 }, Repeat { column: 0, scale: 1.0, shift: 0.0 }];
+    let model = repeat(Kind::Last, 2, outputs.clone()).unwrap();
+    assert_eq!(model.predict(Rows { values: &[1.0, 2.0, 3.0, 4.0], columns: 2 }).unwrap(), [14.0, 1.0, 18.0, 3.0]);
+    assert!(repeat(Kind::Last, 1, outputs.clone()).is_err());
+    assert!(repeat(Kind::Linear, 2, outputs).is_err());
 }

@@ -17,6 +17,7 @@ mod cube;
 mod dropout;
 mod embedding;
 mod gelu;
+mod gelu_erf;
 mod gradients;
 #[cfg(feature = "flex")]
 mod host;
@@ -28,6 +29,7 @@ mod memory;
 pub mod optimizer;
 mod precision;
 pub mod profile;
+mod recurrent;
 mod rms_norm;
 mod swiglu;
 mod threads;
@@ -43,6 +45,7 @@ pub use cross_entropy::cross_entropy;
 pub use dropout::dropout;
 pub use embedding::{embedding, tied, tied_embedding};
 pub use gelu::gelu;
+pub use gelu_erf::gelu_erf;
 pub use gradients::{accumulate, norm};
 #[cfg(feature = "tch")]
 pub use host::compose_torch;
@@ -51,6 +54,7 @@ pub use linear::{Activation, linear};
 pub use linear_cross_entropy::linear_cross_entropy;
 pub use memory::keep_freed_pages;
 pub use precision::{Products, with_products};
+pub use recurrent::{Cell, RecurrentOptions, recurrent};
 pub use rms_norm::rms_norm;
 pub use swiglu::swiglu;
 #[cfg(feature = "tch")]

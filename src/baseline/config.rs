@@ -22,7 +22,7 @@ pub enum When {
 pub struct BaselineConfig {
     /// Where they are fitted; a language model never has any.
     pub on: When,
-    /// Which ones; all of them by default.
+    /// Which ones; by default all that suit the task.
     pub models: Vec<BaselineKind>,
     /// Training rows that they are fitted on at most, drawn at random; fewer where rows are wide. What was left out is
     /// always said.

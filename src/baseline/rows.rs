@@ -2,14 +2,18 @@
 
 use kiln_classic::{Model, Rows, Targets};
 
+use super::{texts::Terms, users};
 use crate::{
-    data::{Dataset, HostInput, HostTarget, InputSchema, Sampler, Schema, Split, TargetSchema},
+    data::{Codes, Dataset, HostInput, HostTarget, InputSchema, Sampler, Schema, Split, TableSchema, TargetSchema},
     error::{Error, Result},
     metric::{Predictions, Truth},
 };
 
 /// Numbers that are held at most, so that wide rows are fewer: 32 MiB of them, and some seconds for each model.
 const MAX_NUMBERS: usize = 8 << 20;
+
+/// Codes of a column of categories, at most, that become a column each.
+const ONE_HOT: usize = 65;
 
 /// Rows that are read together.
 const BATCH: usize = 1024;
@@ -48,6 +52,7 @@ impl Table {
         match &self.truth {
             Truth::Classes(ids) => Targets::Classes { ids, classes: self.outputs },
             Truth::Values(values) => Targets::Values { values, width: self.outputs },
+            Truth::Anomalies(_) | Truth::Users(_) => Targets::Values { values: &[], width: 1 },
         }
     }
 }
@@ -57,11 +62,13 @@ pub(super) fn shape(schema: &Schema) -> Option<(usize, usize)> {
     let columns = match &schema.input {
         InputSchema::Table { columns } => columns.len(),
         InputSchema::Image { channels, height, width } => channels * height * width,
-        InputSchema::Tokens { .. } => return None,
+        InputSchema::Windows { columns, length, .. } => length * columns.len(),
+        InputSchema::Tokens { .. } | InputSchema::Choices { .. } => return None,
     };
     match &schema.target {
         TargetSchema::Classes { names } | TargetSchema::Values { names } => Some((columns, names.len())),
-        TargetSchema::NextToken => None,
+        TargetSchema::Itself { .. } => Some((columns, 1)),
+        TargetSchema::NextToken | TargetSchema::Items => None,
     }
 }
 
@@ -72,6 +79,21 @@ pub(super) fn shape(schema: &Schema) -> Option<(usize, usize)> {
 pub fn read_rows(dataset: &Dataset, split: Split, most: usize, seed: u64) -> Result<Table> {
     let (columns, outputs) =
         shape(dataset.schema()).ok_or_else(|| Error::failed("tokens are not rows that a classic model reads"))?;
+    read(dataset, split, (most, seed), (columns, outputs), &|input, values| {
+        if let HostInput::Floats { values: read, .. } = input {
+            values.extend(read);
+        }
+    })
+}
+
+/// Reads a split, or `most` rows of it drawn by `seed`; `write` appends `columns` numbers for each example of a batch.
+fn read(
+    dataset: &Dataset,
+    split: Split,
+    (most, seed): (usize, u64),
+    (columns, outputs): (usize, usize),
+    write: &dyn Fn(HostInput, &mut Vec<f32>),
+) -> Result<Table> {
     let of = dataset.len(split);
     let mut rows: Vec<u64> = match most {
         0 => (0..of).collect(),
@@ -83,29 +105,71 @@ pub fn read_rows(dataset: &Dataset, split: Split, most: usize, seed: u64) -> Res
     };
     rows.sort_unstable();
     let (mut values, mut ids, mut reals) = (Vec::with_capacity(rows.len() * columns), Vec::new(), Vec::new());
+    let mut flags = Vec::new();
     for some in rows.chunks(BATCH) {
         let batch = dataset.batch(split, some, 0)?;
-        if let HostInput::Floats { values: read, .. } = batch.input {
-            values.extend(read);
-        }
+        write(batch.input, &mut values);
         match batch.target {
             HostTarget::Classes(read) => ids.extend(read.into_iter().filter_map(|id| u32::try_from(id).ok())),
             HostTarget::Values { values, .. } => reals.extend(values),
+            HostTarget::Itself { anomalies } => flags.extend(anomalies),
+            HostTarget::Items(_) => {}
         }
     }
     let truth = match dataset.schema().target {
         TargetSchema::Classes { .. } => Truth::Classes(ids),
+        TargetSchema::Itself { .. } => Truth::Anomalies(flags),
         _ => Truth::Values(reals),
     };
     Ok(Table { values, columns, outputs, truth, of })
+}
+
+/// The rows as classic models read them: texts as the weighted counts that `terms` tell, and a code of few categories becomes a column a category, since codes are no
+/// amounts. A tree takes the codes of many as they are.
+///
+/// # Errors
+/// As [`read_rows`].
+pub(super) fn classic_rows(
+    dataset: &Dataset,
+    terms: Option<&Terms>,
+    split: Split,
+    most: usize,
+    seed: u64,
+) -> Result<Table> {
+    if let Some(terms) = terms {
+        let shape = (terms.columns(), dataset.schema().target.names().len());
+        return read(dataset, split, (most, seed), shape, &|input, values| terms.write(input, values));
+    }
+    let codes = dataset.schema().table.as_ref().map(TableSchema::codes).unwrap_or_default();
+    let few: Vec<Codes> = codes.into_iter().filter(|codes| codes.codes <= ONE_HOT).collect();
+    let more: usize = few.iter().map(|codes| codes.codes).sum();
+    let columns = shape(dataset.schema()).map_or(1, |(columns, _)| columns);
+    let fits = MAX_NUMBERS / (columns + more - few.len()).max(1);
+    let table = read_rows(dataset, split, if most == 0 { 0 } else { most.min(fits).max(1) }, seed)?;
+    if few.is_empty() {
+        return Ok(table);
+    }
+    let mut values = Vec::with_capacity(table.len() * (columns + more));
+    for row in table.values.chunks_exact(columns.max(1)) {
+        for (feature, value) in row.iter().enumerate() {
+            match few.iter().find(|codes| codes.feature == feature) {
+                Some(codes) => values.extend((0..codes.codes).map(|code| f32::from(u8::from(*value == code as f32)))),
+                None => values.push(*value),
+            }
+        }
+    }
+    Ok(Table { values, columns: columns + more - few.len(), ..table })
 }
 
 /// What a classic model says of a whole split, read in parts.
 ///
 /// # Errors
 /// A model of other columns, or a damaged shard.
-pub fn predictions_of(model: &Model, dataset: &Dataset, split: Split) -> Result<Predictions> {
-    let table = read_rows(dataset, split, 0, 0)?;
+pub fn predictions_of(model: &Model, terms: Option<&Terms>, dataset: &Dataset, split: Split) -> Result<Predictions> {
+    if dataset.schema().target == TargetSchema::Items {
+        return users::predictions_of(model, dataset, split);
+    }
+    let table = classic_rows(dataset, terms, split, 0, 0)?;
     let outputs =
         model.predict(table.rows()).map_err(|e| Error::failed(format!("the baseline cannot predict: {e}")))?;
     Predictions::new(outputs, model.outputs(), table.truth)

@@ -87,6 +87,7 @@ mod tests {
             candidates: Vec::new(),
             best: Kind::Linear,
             model: fit(Kind::Linear, rows, targets, 1).unwrap(),
+            terms: None,
         }
     }
 

@@ -60,7 +60,7 @@ pub fn compare(
     split: Split,
     how: Resampling,
 ) -> Result<Option<Comparison>> {
-    let theirs = predictions_of(&gate.model, dataset, split)?;
+    let theirs = predictions_of(&gate.model, gate.terms.as_ref(), dataset, split)?;
     let rows = network.len();
     let how = how.bounded(rows);
     let (ours, theirs) = (Counted::new(network), Counted::new(&theirs));

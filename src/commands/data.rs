@@ -12,11 +12,14 @@ use crate::{
 };
 
 /// Fetches a named data set, prepares a config's data, or lists what can be fetched.
-pub fn data_fetch(what: Option<&str>, console: &Console) -> Result<()> {
+pub fn data_fetch(what: Option<&str>, refresh: bool, console: &Console) -> Result<()> {
     match what {
         None => list(console),
         Some(what) if what.ends_with(".toml") || Path::new(what).is_file() => {
-            let plan = Plan::load(Path::new(what), &[])?;
+            let plan = Plan::load(Path::new(what), &[])?.with_pretrained(&|text| console.say(text))?;
+            if refresh {
+                data::forget(&plan.data.source, &plan.base)?;
+            }
             let dataset = data::prepare(&plan.data, &plan.base, plan.run.seed, &|text| console.say(text))?;
             let counts = Split::ALL.map(|split| (split.to_string(), dataset.len(split)));
             let result = json!({ "config": what, "fingerprint": dataset.fingerprint(), "folder": dataset.folder(),
@@ -46,6 +49,7 @@ fn list(console: &Console) -> Result<()> {
 
 /// Shows splits, shapes and the first `rows` examples of each split.
 pub fn data_show(plan: Plan, rows: u64, console: &Console) -> Result<()> {
+    let plan = plan.with_pretrained(&|text| console.say(text))?;
     let dataset = data::prepare(&plan.data, &plan.base, plan.run.seed, &|text| console.say(text))?;
     let mut splits = Vec::new();
     for split in Split::ALL {

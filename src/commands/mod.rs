@@ -15,6 +15,7 @@ mod launches;
 mod models;
 mod predict;
 mod profile;
+mod recommend;
 mod runs;
 mod train;
 mod trial;

@@ -1,6 +1,7 @@
 //! `kiln predict`: a prediction for every row of a file, or for every picture.
 
 use std::{
+    collections::{HashMap, VecDeque},
     fs::File,
     io::{BufRead, BufReader, BufWriter, Read, Write},
     path::{Path, PathBuf},
@@ -10,14 +11,17 @@ use burn::tensor::activation;
 use serde::Serializer;
 use serde_json::{Value, json};
 
-use super::{Console, Trained};
+use super::{Console, Trained, recommend::recommend};
 use crate::{
     data::{
-        DataConfig, HostInput, InputSchema, Scale, Schema, TableSchema, TargetSchema,
+        DataConfig, HostInput, InputSchema, PADDING, Scale, Schema, TableSchema, TargetSchema, TextEncoder,
+        WindowConfig,
         source::{self, table::Layout},
     },
     error::{Error, IoContext, Result},
-    task::{host, upload_input},
+    eval::Adjusted,
+    model::{Input, Outputs},
+    task::{anomaly_scores, host, upload_input},
     train::{INFERENCE, Ready},
 };
 
@@ -25,27 +29,57 @@ use crate::{
 const BATCH: usize = 256;
 
 /// Predicts for `input` and writes CSV or JSONL to `output`, or to stdout.
-pub fn predict(trained: &Trained, input: &Path, output: Option<&Path>, console: &Console) -> Result<()> {
+///
+/// A recommender writes the `top` items of every user.
+pub fn predict(trained: &Trained, input: &Path, output: Option<&Path>, top: usize, console: &Console) -> Result<()> {
     let ready = trained.ready()?;
-    let mut rows = Rows::new(&ready, Writer::new(output, console.is_json())?);
+    if let InputSchema::Choices { .. } = &ready.task.schema().input {
+        return recommend(trained, &ready, input, output, top, console);
+    }
+    let threshold = Adjusted::load(trained.dir.path(), ready.step).and_then(|adjusted| adjusted.threshold);
+    if threshold.is_none() && matches!(ready.task.schema().target, TargetSchema::Itself { .. }) {
+        let run = trained.dir.path().display();
+        console.say(&format!(
+            "scores only: `kiln eval {run} --split train` learns from which one a row is told an anomaly"
+        ));
+    }
+    let mut rows = Rows::new(&ready, Writer::new(output, console.is_json())?, threshold);
     match &ready.task.schema().input {
-        InputSchema::Tokens { .. } => {
-            return Err(Error::input(format!("run `{}` is a language model", trained.dir.name()))
-                .next("use `kiln generate` for it"));
+        InputSchema::Tokens { context, .. } => {
+            let Some(column) = trained.plan.data.text.clone() else {
+                return Err(Error::input(format!("run `{}` is a language model", trained.dir.name()))
+                    .next("use `kiln generate` for it"));
+            };
+            let encoder = TextEncoder::new(&trained.tokenizer()?, *context)?;
+            let layout =
+                layout(input, std::slice::from_ref(&column), ready.task.schema().target.names(), &trained.plan.data)?;
+            source::table::read_texts(input, &column, &layout, &mut |text| rows.push_text(encoder.encode(text)?))?;
         }
-        InputSchema::Table { .. } => {
+        InputSchema::Choices { .. } => {
+            return Err(Error::failed("choices are not predicted row by row"));
+        }
+        InputSchema::Table { .. } | InputSchema::Windows { .. } => {
             let schema = ready.task.schema();
-            let layout = layout(input, schema, &trained.plan.data)?;
+            let needed = schema.table.as_ref().map(TableSchema::needed).unwrap_or_default();
+            let layout = layout(input, &needed, schema.target.names(), &trained.plan.data)?;
             // All faults are told before anything is written.
             let read = source::table::read_rows(input, schema, &layout, &mut |_| Ok(()))?;
             read.told.iter().for_each(|line| console.say(line));
-            source::table::read_rows(input, schema, &layout, &mut |row| rows.push(row, None))?;
+            let mut windows = Recent::new(schema, trained.plan.data.window.as_ref(), input, &layout)?;
+            let mut number = 0;
+            source::table::read_rows(input, schema, &layout, &mut |row| {
+                number += 1;
+                match &mut windows {
+                    None => rows.push(row, number - 1, None),
+                    Some(windows) => windows.add(row, number - 1).map_or(Ok(()), |w| rows.push(&w, number - 1, None)),
+                }
+            })?;
         }
         InputSchema::Image { .. } => {
             for picture in pictures(input)? {
                 let pixels = source::images::read_one(&picture, ready.task.schema())?;
                 let values: Vec<f32> = pixels.iter().map(|&p| f32::from(p) / 255.0).collect();
-                rows.push(&values, Some(picture.display().to_string()))?;
+                rows.push(&values, 0, Some(picture.display().to_string()))?;
             }
         }
     }
@@ -58,8 +92,7 @@ pub fn predict(trained: &Trained, input: &Path, output: Option<&Path>, console: 
 
 /// The layout of a table to predict for: its own file may use another delimiter than the training data did, and may
 /// have a header, or lack the targets, where that had none.
-fn layout(input: &Path, schema: &Schema, config: &DataConfig) -> Result<Layout> {
-    let needed = schema.table.as_ref().map(TableSchema::needed).unwrap_or_default();
+pub(super) fn layout(input: &Path, needed: &[String], targets: &[String], config: &DataConfig) -> Result<Layout> {
     let unnamed = needed.iter().all(|name| name.strip_prefix('c').is_some_and(|n| n.parse::<usize>().is_ok()));
     let mut first = String::new();
     if let Ok(file) = File::open(input) {
@@ -77,7 +110,6 @@ fn layout(input: &Path, schema: &Schema, config: &DataConfig) -> Result<Layout> 
     if !given.is_empty() {
         layout.header = named.is_some();
         layout.names = given;
-        let targets = schema.target.names();
         if !layout.header && cells(delimiter).len() < layout.names.len() {
             layout.names.retain(|name| !targets.contains(name) && !config.target.contains(name));
         }
@@ -85,27 +117,67 @@ fn layout(input: &Path, schema: &Schema, config: &DataConfig) -> Result<Layout> 
     Ok(layout)
 }
 
+/// The last rows of every group of a file, as many as a window has.
+struct Recent {
+    length: usize,
+    /// The group of every row; none where all are one.
+    groups: Option<Vec<String>>,
+    rows: HashMap<String, VecDeque<Vec<f32>>>,
+}
+
+impl Recent {
+    /// `None` for data that are no windows.
+    fn new(schema: &Schema, asked: Option<&WindowConfig>, input: &Path, layout: &Layout) -> Result<Option<Self>> {
+        let InputSchema::Windows { length, .. } = &schema.input else { return Ok(None) };
+        let column = asked.and_then(|asked| asked.group.as_ref());
+        let groups = column.map(|column| source::table::read_column(input, layout, column)).transpose()?;
+        Ok(Some(Self { length: *length, groups, rows: HashMap::new() }))
+    }
+
+    /// The window that a row ends, if there are rows enough of its group.
+    fn add(&mut self, row: &[f32], number: usize) -> Option<Vec<f32>> {
+        let group = self.groups.as_ref().and_then(|groups| groups.get(number)).cloned().unwrap_or_default();
+        let rows = self.rows.entry(group).or_default();
+        rows.push_back(row.to_vec());
+        if rows.len() > self.length {
+            rows.pop_front();
+        }
+        (rows.len() == self.length).then(|| rows.iter().flatten().copied().collect())
+    }
+}
+
 /// Collects rows into batches and writes what the model says of them, in order.
 struct Rows<'a> {
     ready: &'a Ready,
     writer: Writer,
     values: Vec<f32>,
-    names: Vec<Option<String>>,
+    texts: Vec<Vec<u32>>,
+    /// The row's number in its file, or a picture's name.
+    names: Vec<(usize, Option<String>)>,
     count: usize,
+    /// Anomalies: the score from which a row is told to be one.
+    threshold: Option<f64>,
 }
 
 impl<'a> Rows<'a> {
-    fn new(ready: &'a Ready, writer: Writer) -> Self {
-        Self { ready, writer, values: Vec::new(), names: Vec::new(), count: 0 }
+    fn new(ready: &'a Ready, writer: Writer, threshold: Option<f64>) -> Self {
+        Self { ready, writer, values: Vec::new(), texts: Vec::new(), names: Vec::new(), count: 0, threshold }
     }
 
     /// Adds one row: the features of a table, or a picture's pixels unscaled.
-    fn push(&mut self, row: &[f32], name: Option<String>) -> Result<()> {
+    fn push(&mut self, row: &[f32], number: usize, name: Option<String>) -> Result<()> {
         match &self.ready.task.schema().scale {
             Some(scale) => self.values.extend(standardized(row, scale)),
             None => self.values.extend_from_slice(row),
         }
-        self.names.push(name);
+        self.names.push((number, name));
+        if self.names.len() == BATCH { self.flush() } else { Ok(()) }
+    }
+
+    /// Adds one text.
+    fn push_text(&mut self, ids: Vec<u32>) -> Result<()> {
+        self.texts.push(ids);
+        self.names.push((self.count + self.names.len(), None));
         if self.names.len() == BATCH { self.flush() } else { Ok(()) }
     }
 
@@ -114,19 +186,32 @@ impl<'a> Rows<'a> {
         if n == 0 {
             return Ok(());
         }
-        let shape = match &self.ready.task.schema().input {
-            InputSchema::Image { channels, height, width } => vec![*channels, *height, *width],
-            _ => vec![self.values.len() / n],
+        let values = std::mem::take(&mut self.values);
+        let input = match &self.ready.task.schema().input {
+            InputSchema::Image { channels, height, width } => {
+                HostInput::Floats { values, shape: vec![*channels, *height, *width] }
+            }
+            InputSchema::Windows { columns, length, .. } => {
+                HostInput::Floats { values, shape: vec![*length, columns.len()] }
+            }
+            InputSchema::Tokens { .. } => padded(&std::mem::take(&mut self.texts)),
+            InputSchema::Table { .. } | InputSchema::Choices { .. } => {
+                HostInput::Floats { shape: vec![values.len() / n], values }
+            }
         };
-        let input = HostInput::Floats { values: std::mem::take(&mut self.values), shape };
-        let outputs = self.ready.model.forward(upload_input(&input, n, &self.ready.opened.device)?, INFERENCE);
-        let [_, v] = outputs.dims();
+        let input = upload_input(&input, n, &self.ready.opened.device)?;
+        let outputs = self.ready.model.forward(input.clone(), INFERENCE);
         let outputs = match self.ready.task.schema().target {
             TargetSchema::Classes { .. } => activation::softmax(outputs, 1),
-            _ => outputs,
+            TargetSchema::Itself { .. } => match input {
+                Input::Features(x) => anomaly_scores(outputs, x).unsqueeze_dim(1),
+                _ => outputs,
+            },
+            _ => self.ready.task.values(Outputs::Logits(outputs)),
         };
-        for (outputs, name) in host(outputs)?.chunks(v.max(1)).zip(std::mem::take(&mut self.names)) {
-            let line = describe(&self.ready.task.schema().target, outputs, self.count, name);
+        let [_, v] = outputs.dims();
+        for (outputs, (number, name)) in host(outputs)?.chunks(v.max(1)).zip(std::mem::take(&mut self.names)) {
+            let line = describe(&self.ready.task.schema().target, outputs, number, name, self.threshold);
             self.writer.write(&line)?;
             self.count += 1;
         }
@@ -140,6 +225,16 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Texts as long as the longest of them.
+fn padded(texts: &[Vec<u32>]) -> HostInput {
+    let context = texts.iter().map(Vec::len).max().unwrap_or(0).max(1);
+    let row = |text: &Vec<u32>| {
+        let padding = std::iter::repeat_n(PADDING, context - text.len());
+        text.iter().map(|id| id.cast_signed()).chain(padding).collect::<Vec<_>>()
+    };
+    HostInput::Tokens { ids: texts.iter().flat_map(row).collect(), context }
+}
+
 /// `(x - mean) / std` per channel of a picture.
 fn standardized(row: &[f32], scale: &Scale) -> Vec<f32> {
     let each = (row.len() / scale.mean.len().max(1)).max(1);
@@ -148,10 +243,10 @@ fn standardized(row: &[f32], scale: &Scale) -> Vec<f32> {
 }
 
 /// One prediction: keys with their values, in the order of the columns.
-type Line = Vec<(String, Value)>;
+pub(super) type Line = Vec<(String, Value)>;
 
-/// The class with its probability and everyone's, or the values by name.
-fn describe(target: &TargetSchema, outputs: &[f32], row: usize, name: Option<String>) -> Line {
+/// The class with its probability and everyone's, the values by name, or the score and whether it is past the threshold.
+fn describe(target: &TargetSchema, outputs: &[f32], row: usize, name: Option<String>, threshold: Option<f64>) -> Line {
     let mut line = vec![match name {
         Some(name) => ("file".to_string(), json!(name)),
         None => ("row".to_string(), json!(row)),
@@ -166,7 +261,12 @@ fn describe(target: &TargetSchema, outputs: &[f32], row: usize, name: Option<Str
         TargetSchema::Values { names } => {
             line.extend(names.iter().zip(outputs).map(|(name, y)| (name.clone(), json!(y))))
         }
-        TargetSchema::NextToken => {}
+        TargetSchema::Itself { .. } => {
+            line.push(("score".into(), json!(outputs.first())));
+            let flag = threshold.zip(outputs.first()).map(|(threshold, score)| f64::from(*score) >= threshold);
+            line.extend(flag.map(|flag| ("anomaly".into(), json!(flag))));
+        }
+        TargetSchema::NextToken | TargetSchema::Items => {}
     }
     line
 }
@@ -192,13 +292,13 @@ fn pictures(input: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// CSV with a header, or one JSON object a line.
-enum Writer {
+pub(super) enum Writer {
     Csv { out: Box<csv::Writer<Box<dyn Write>>>, begun: bool },
     Jsonl(Box<dyn Write>),
 }
 
 impl Writer {
-    fn new(output: Option<&Path>, json: bool) -> Result<Self> {
+    pub(super) fn new(output: Option<&Path>, json: bool) -> Result<Self> {
         let ending = output.and_then(Path::extension).map(|e| e.to_string_lossy().to_lowercase());
         let out: Box<dyn Write> = match output {
             Some(path) => Box::new(BufWriter::new(File::create(path).io("create", path)?)),
@@ -214,7 +314,7 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, line: &Line) -> Result<()> {
+    pub(super) fn write(&mut self, line: &Line) -> Result<()> {
         match self {
             Self::Jsonl(out) => {
                 let pairs = line.iter().map(|(key, value)| (key, value));
@@ -231,7 +331,7 @@ impl Writer {
         }
     }
 
-    fn finish(self) -> Result<()> {
+    pub(super) fn finish(self) -> Result<()> {
         match self {
             Self::Jsonl(mut out) => out.flush().map_err(cannot_write),
             Self::Csv { mut out, .. } => out.flush().map_err(cannot_write),

@@ -73,7 +73,7 @@ impl Ending {
         let dataset = &setup.dataset;
         let held_out = if dataset.len(Split::Test) > 0 { Split::Test } else { Split::Validation };
         let mut opening = Sampling::default().prompt;
-        if let Some(tokenizer) = dataset.tokenizer()
+        if let Some(tokenizer) = dataset.tokenizer().filter(|_| setup.task.kind() == TaskKind::LanguageModel)
             && !dataset.is_empty(Split::Validation)
             && let HostInput::Tokens { ids, context } = dataset.batch(Split::Validation, &[0], 0)?.input
         {
@@ -89,9 +89,16 @@ fn introduce(setup: &Setup, console: &Console) -> Result<()> {
     let plan = &setup.plan;
     let rows = |split| setup.dataset.len(split);
     let what = match &setup.dataset.schema().input {
-        InputSchema::Tokens { vocab, context } => format!("windows of {context} tokens, vocabulary {vocab}"),
+        InputSchema::Tokens { vocab, context } if setup.task.kind() == TaskKind::LanguageModel => {
+            format!("windows of {context} tokens, vocabulary {vocab}")
+        }
+        InputSchema::Tokens { vocab, context } => format!("texts of at most {context} tokens, vocabulary {vocab}"),
         InputSchema::Image { channels, height, width } => format!("pictures of {channels}x{height}x{width}"),
         InputSchema::Table { columns } => format!("rows of {} columns", columns.len()),
+        InputSchema::Windows { columns, length, .. } => {
+            format!("windows of {length} rows of {} columns", columns.len())
+        }
+        InputSchema::Choices { users, items } => format!("choices by {} users of {} items", users.len(), items.len()),
     };
     let steps = plan.steps_for(setup.training.len(Split::Train))?;
     console.say(&format!("run     {}", plan.run.dir.join(&plan.run.name).display()));
@@ -111,7 +118,10 @@ fn introduce(setup: &Setup, console: &Console) -> Result<()> {
 }
 
 fn row_word(setup: &Setup) -> &'static str {
-    if setup.task.kind() == TaskKind::LanguageModel { "window" } else { "row" }
+    match (setup.task.kind(), &setup.dataset.schema().input) {
+        (TaskKind::LanguageModel, _) | (_, InputSchema::Windows { .. }) => "window",
+        _ => "row",
+    }
 }
 
 /// Says where everything lies and what to do next.

@@ -11,9 +11,11 @@ use std::{
 use super::{Console, Trained};
 use crate::train::INFERENCE;
 use crate::{
+    baseline::When,
     checkpoint::{self, RunLock},
     config::{Plan, PrunerKind},
-    data::Split,
+    cv::{Folds, Spread, cross_validate},
+    data::{FoldBy, Split},
     error::{Error, Result},
     eval::{Pass, evaluate},
     track::{self, Event},
@@ -29,19 +31,22 @@ pub fn trial(dir: &Path, console: &Console) -> Result<()> {
     let run = RunDir::new(dir);
     let lost = || Error::input(format!("{} is no trial of a search", dir.display())).next("use `kiln tune CONFIG`");
     let number = trial_number(&run).filter(|_| run.plan().is_file()).ok_or_else(lost)?;
-    let folder = journal_of(dir.parent().ok_or_else(lost)?);
-    let journal = Journal::open(&folder)?;
+    let search = dir.parent().ok_or_else(lost)?;
+    let plan = run.load_plan(&[])?;
+    let journal = journal_of(&plan, search)?;
     let stop = Interrupt::listen()?;
     stop_with_the_worker(&stop);
     wait_for(&run)?;
-    let plan = run.load_plan(&[])?;
 
+    if plan.tune.folds > 1 {
+        return journal.end(number, &folds(&plan, &stop)?);
+    }
     let mut progress = console.progress();
     let setup = Setup::new(plan.clone(), &|_| {})?;
     let parameters = setup.parameters();
     let mut training = Run::resume_or_fresh(setup, &mut progress)?;
     let why = Arc::new(Mutex::new(String::new()));
-    training.watched_by(watch(plan.clone(), number, Journal::open(&folder)?, &why));
+    training.watched_by(watch(plan.clone(), number, journal_of(&plan, search)?, &why));
     let outcome = train::train(training, &stop, &mut progress)?;
 
     let state = match outcome.reason {
@@ -53,15 +58,49 @@ pub fn trial(dir: &Path, console: &Console) -> Result<()> {
         Reason::Finished | Reason::EarlyStop | Reason::MaxTime => State::Complete,
     };
     let mut metrics = measured(&run, &outcome)?;
-    metrics.insert("parameters".into(), parameters as f64);
-    let seconds = trained_seconds(&run)?;
-    metrics.insert("train_s".into(), seconds);
-    metrics.insert("ms_per_step".into(), seconds * 1e3 / outcome.step.max(1) as f64);
+    insert_costs(&mut metrics, parameters, trained(&run)?.1, outcome.step);
     if state == State::Complete {
         has_a_value(&plan, &metrics)?;
     }
     let reason = why.lock().map(|why| why.clone()).unwrap_or_default();
     journal.end(number, &End { state, reason, step: outcome.step, metrics })
+}
+
+/// Trains the trial on every fold; each metric is the mean over them, and `NAME_std` says how far they lie apart.
+fn folds(plan: &Plan, stop: &Interrupt) -> Result<End> {
+    let mut plan = plan.clone();
+    // A search compares networks with each other.
+    plan.baseline.on = When::Never;
+    // A fold is one training, whatever the search makes of it.
+    let of = std::mem::take(&mut plan.tune.folds);
+    let seeds = vec![plan.run.seed];
+    let folds = Folds { of, by: FoldBy::Stratified, column: String::new(), repeats: 1, seeds };
+    let report = cross_validate(&plan, &folds, stop, &|_| {})?;
+    let mut metrics = BTreeMap::new();
+    for name in report.folds.iter().flat_map(|fold| fold.metrics.keys()) {
+        let values: Vec<f64> = report.folds.iter().filter_map(|fold| fold.metrics.get(name).copied()).collect();
+        if values.len() == report.folds.len() && !metrics.contains_key(name) {
+            let spread = Spread::of(&values);
+            metrics.insert(name.clone(), spread.mean);
+            metrics.extend(spread.std.map(|std| (format!("{name}_std"), std)));
+        }
+    }
+    let (mut steps, mut seconds) = (0, 0.0);
+    for fold in &report.folds {
+        let (of_fold, time) = trained(&RunDir::new(&fold.run))?;
+        (steps, seconds) = (steps + of_fold, seconds + time);
+    }
+    let parameters = Setup::new(plan.clone(), &|_| {})?.parameters();
+    insert_costs(&mut metrics, parameters, seconds, steps);
+    has_a_value(&plan, &metrics)?;
+    Ok(End { state: State::Complete, reason: String::new(), step: steps, metrics })
+}
+
+/// What a trial costs, as a search may weigh it.
+fn insert_costs(metrics: &mut BTreeMap<String, f64>, parameters: u64, seconds: f64, steps: u64) {
+    metrics.insert("parameters".into(), parameters as f64);
+    metrics.insert("train_s".into(), seconds);
+    metrics.insert("ms_per_step".into(), seconds * 1e3 / steps.max(1) as f64);
 }
 
 /// The worker holds the other end of standard input: when it dies, however it dies, this process saves and ends too.
@@ -115,13 +154,13 @@ fn measured(run: &RunDir, outcome: &Outcome) -> Result<BTreeMap<String, f64>> {
     Ok(evaluate(&model, &setup.task, &setup.dataset, pass, &setup.device, INFERENCE)?.metrics)
 }
 
-/// Training time over all processes that worked on the run.
-fn trained_seconds(run: &RunDir) -> Result<f64> {
+/// Steps, and training time in seconds, over all processes that worked on the run.
+fn trained(run: &RunDir) -> Result<(u64, f64)> {
     let last = track::read(&run.journal())?.into_iter().rev().find_map(|event| match event {
-        Event::Finished { seconds, .. } => Some(seconds),
+        Event::Finished { step, seconds, .. } => Some((step, seconds)),
         _ => None,
     });
-    Ok(last.unwrap_or(0.0))
+    Ok(last.unwrap_or_default())
 }
 
 /// A trial whose metric is no number has failed.

@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{Console, train::move_aside, tuned};
 use crate::{
     config::Plan,
-    data::Split,
+    data::{Fold, FoldBy, Split},
     error::{Error, Result},
     eval::{Pass, evaluate},
     train::{Interrupt, RunDir, Setup, human_seconds},
@@ -74,7 +74,7 @@ fn own_binary() -> Result<PathBuf> {
 /// Renames the old search's folder, if nobody works on it.
 fn set_aside(search: &Search, console: &Console) -> Result<()> {
     let dir = RunDir::new(&search.dir);
-    if !dir.path().exists() {
+    if !dir.path().exists() && search.plan.tune.journal.is_empty() {
         return Ok(());
     }
     let mut journal = search.journal()?;
@@ -84,6 +84,7 @@ fn set_aside(search: &Search, console: &Console) -> Result<()> {
                 .next("stop it first (an interrupt saves its progress), or drop --fresh to join"));
         }
     }
+    journal.store().set_aside()?;
     move_aside(&dir, "search", console)
 }
 
@@ -95,6 +96,11 @@ fn has_metrics(search: &Search, console: &Console) -> Result<()> {
     if cfg!(feature = "flex") {
         plan.train.device = "flex".into(); // a GPU's memory is for the trials
         plan.train.precision = crate::config::Precision::F32;
+    }
+    if plan.tune.folds > 1 {
+        // Every fold validates; one is enough to see that there are metrics.
+        let (of, seed) = (plan.tune.folds, plan.data.seed.unwrap_or(plan.run.seed));
+        plan.data.fold = Some(Fold { index: 0, of, by: FoldBy::Stratified, column: String::new(), seed });
     }
     let setup = Setup::new(plan, &|text| console.say(text))?;
     if setup.dataset.len(Split::Validation) == 0 {

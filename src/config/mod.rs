@@ -3,6 +3,7 @@
 
 mod fault;
 mod plan;
+mod pretrained;
 mod read;
 mod rules;
 mod schema;

@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{
     baseline::BaselineConfig,
-    data::{DataConfig, Source, TokenizerKind},
+    data::{DataConfig, Encode, Source, TokenizerKind, from_base},
     error::{Error, IoContext, Result},
-    model::ModelConfig,
+    model::{EncoderConfig, ModelConfig, Pretrained},
     optim::OptimConfig,
 };
 
@@ -85,6 +85,7 @@ impl Plan {
         let resolved = typed_tree(text, overrides).and_then(|root| {
             let mut plan = deserialize(&root).map_err(|fault| vec![fault])?;
             plan.name_after(name);
+            plan.embed_categories();
             match rules::check(&plan, &root) {
                 faults if faults.is_empty() => Ok(plan),
                 faults => Err(faults),
@@ -191,6 +192,13 @@ impl Plan {
         seconds("tune.budget", &self.tune.budget)
     }
 
+    /// Models whose nature it is to embed categories get them as codes.
+    fn embed_categories(&mut self) {
+        if matches!(self.model, ModelConfig::FtTransformer(_) | ModelConfig::WideAndDeep(_)) {
+            self.data.clean.encode.get_or_insert(Encode::Embedding);
+        }
+    }
+
     fn name_after(&mut self, file: &str) {
         if self.run.name.is_empty() {
             self.run.name = Path::new(file).file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -202,9 +210,13 @@ impl Plan {
         match &mut self.data.source {
             Source::Path(path) => resolve(path),
             Source::Glob(pattern) => *pattern = tidy(&base.join(&pattern)).to_string_lossy().into_owned(),
+            Source::Sql(source) => source.sql = from_base(&source.sql, base),
             Source::Dataset(_) | Source::Url(_) => {}
         }
-        if let TokenizerKind::File(path) = &mut self.data.tokenizer {
+        if let Some(TokenizerKind::File(path)) = &mut self.data.tokenizer {
+            resolve(path);
+        }
+        if let ModelConfig::Encoder(EncoderConfig { pretrained: Some(Pretrained::Path(path)), .. }) = &mut self.model {
             resolve(path);
         }
         self.data.cache.iter_mut().for_each(resolve);
@@ -304,7 +316,7 @@ mod tests {
         let text = SMALL.replace("{ path = 'a.txt' }", "{ glob = './logs/*.txt' }\ntokenizer = { file = '../t.json' }");
         let plan = parse(&text, &["data.cache=c"]).unwrap();
         assert_eq!(plan.data.source, Source::Glob("/base/logs/*.txt".into()));
-        assert_eq!(plan.data.tokenizer, TokenizerKind::File("/base/../t.json".into()));
+        assert_eq!(plan.data.tokenizer, Some(TokenizerKind::File("/base/../t.json".into())));
         assert_eq!(plan.data.cache, Some("/base/c".into()));
         assert_eq!(plan.run.dir, Path::new("checkpoints"));
         assert_eq!(plan.typed, text);

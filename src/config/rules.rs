@@ -8,10 +8,10 @@ use super::{
 };
 use crate::{
     data::{
-        CleanConfig, ColumnConfig, Fold, FoldBy, Format, HoldoutBy, Impute, IsolationConfig, Outliers, Resample,
-        Source, TaskKind, TextConfig, TokenizerKind, check_expression,
+        CleanConfig, ColumnConfig, Fold, FoldBy, Format, HoldoutBy, Impute, IsolationConfig, Outliers, RankingLoss,
+        Resample, Source, TaskKind, TextConfig, TokenizerKind, check_expression, check_sql, is_object,
     },
-    model::{ModelConfig, PositionKind},
+    model::{AutoencoderConfig, ModelConfig, PositionKind, VaeConfig},
     optim::ScheduleKind,
 };
 
@@ -220,7 +220,9 @@ impl Rules<'_> {
         let fits = match data.task {
             TaskKind::LanguageModel => false,
             TaskKind::Classification => figure.of_classes(),
-            TaskKind::Regression => !figure.of_classes(),
+            TaskKind::Regression => figure.of_values(),
+            TaskKind::Recommendation => figure.of_users(),
+            TaskKind::Anomaly => figure.of_scores(),
         };
         if !fits {
             let message = format!("`eval.figure` = {} is none of `data.task` = {}", word(&figure), word(&data.task));
@@ -228,6 +230,8 @@ impl Rules<'_> {
                 TaskKind::LanguageModel => "remove `figure`",
                 TaskKind::Classification => "use accuracy, auroc, average_precision, f1_macro or log_loss",
                 TaskKind::Regression => "use rmse, mae or r2",
+                TaskKind::Recommendation => "use recall@10, ndcg@10, mrr or hit@10",
+                TaskKind::Anomaly => "use auroc or average_precision",
             };
             self.broken(message, &["eval.figure", "data.task"], next);
         }
@@ -245,7 +249,13 @@ impl Rules<'_> {
         if let Some(fold) = &data.fold {
             self.fold(fold, data.task);
         }
-        if let TokenizerKind::Bpe(size) = data.tokenizer
+        if let Some(TokenizerKind::Words(size)) = data.tokenizer
+            && !(2..=10_000_000).contains(&size)
+        {
+            let message = format!("`data.tokenizer.words` must be in 2..=10000000, found {size}");
+            self.broken(message, &["data.tokenizer.words"], "give some thousands");
+        }
+        if let Some(TokenizerKind::Bpe(size)) = data.tokenizer
             && !(257..=1_000_000).contains(&size)
         {
             let message = format!("`data.tokenizer.bpe` must be in 257..=1000000, found {size}");
@@ -259,14 +269,25 @@ impl Rules<'_> {
             let message = format!("`data.delimiter` must be ASCII, found `{}`", data.delimiter);
             self.broken(message, &["data.delimiter"], "use `,`, `;`, `|` or `\\t`");
         }
+        if let Source::Sql(source) = &data.source {
+            if let Err(error) = check_sql(&source.sql) {
+                let next = error.action().unwrap_or("correct it").to_owned();
+                self.broken(error.message().to_owned(), &["data.source.sql"], &next);
+            }
+            if data.format.is_some() {
+                let message = "`data.format` is how files are laid out, but `data.source` is a query";
+                self.broken(message, &["data.format", "data.source"], "remove `format`");
+            }
+        }
         if let Some(sum) = &data.sha256 {
             if sum.len() != 64 || !sum.chars().all(|digit| digit.is_ascii_hexdigit()) {
                 let message = "`data.sha256` must be 64 hexadecimal digits";
                 self.broken(message, &["data.sha256"], "take it from `sha256sum FILE`");
             }
-            if !matches!(data.source, Source::Url(_)) {
-                let message = "`data.sha256` checks a download, but `data.source` is no `url`";
-                self.broken(message, &["data.sha256", "data.source"], "remove `sha256`, or give a `url`");
+            if !matches!(&data.source, Source::Url(url) if !is_object(url)) {
+                let message = "`data.sha256` checks a download, but `data.source` is no `url` of one file";
+                let next = "remove `sha256`, or give an https address";
+                self.broken(message, &["data.sha256", "data.source"], next);
             }
         }
     }
@@ -397,17 +418,53 @@ impl Rules<'_> {
         let task = word(&plan.data.task);
         let gpt = matches!(plan.model, ModelConfig::Gpt(_));
         if text != gpt {
-            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", kind(&plan.model));
+            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", plan.model.name());
             let next = match text {
                 true => "set `model.kind` to `gpt`, or choose another task",
                 false => "set `model.kind` to `linear`, `mlp`, `cnn` or `vit`, or `data.task` to `language-model`",
             };
             self.broken(message, &["data.task", "model.kind"], next);
         }
-        if !text && plan.data.tokenizer != TokenizerKind::Bytes {
+        let recommends = plan.data.task == TaskKind::Recommendation;
+        let ranks = matches!(
+            plan.model,
+            ModelConfig::MatrixFactorization(_) | ModelConfig::Neumf(_) | ModelConfig::TwoTower(_)
+        );
+        if recommends != ranks && !text && !gpt {
+            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", plan.model.name());
+            let next = match recommends {
+                true => "set `model.kind` to `matrix-factorization`, `neumf` or `two-tower`, or choose another task",
+                false => "set `model.kind` to one that the task takes, or `data.task` to `recommendation`",
+            };
+            self.broken(message, &["data.task", "model.kind"], next);
+        }
+        let anomaly = plan.data.task == TaskKind::Anomaly;
+        let rebuilds = matches!(plan.model, ModelConfig::Autoencoder(_) | ModelConfig::Vae(_));
+        if anomaly != rebuilds && !text && !gpt && !recommends && !ranks {
+            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", plan.model.name());
+            let next = match anomaly {
+                true => "set `model.kind` to `autoencoder` or `vae`, or choose another task",
+                false => "set `model.kind` to one that the task takes, or `data.task` to `anomaly`",
+            };
+            self.broken(message, &["data.task", "model.kind"], next);
+        }
+        let series = matches!(
+            plan.model,
+            ModelConfig::Conv1d(_) | ModelConfig::SeriesGru(_) | ModelConfig::SeriesTransformer(_)
+        );
+        if series && plan.data.window.is_none() {
+            let message =
+                format!("`model.kind` = \"{}\" takes windows, but there is no `[data.window]`", plan.model.name());
+            self.broken(message, &["model.kind"], "set `data.window.length`, or choose another kind");
+        }
+        self.window(plan);
+        self.anomaly(plan);
+        self.interactions(plan);
+        if !text && plan.data.text.is_none() && plan.data.tokenizer.is_some() {
             let message = format!("`data.tokenizer` is for text, but `data.task` = {task}");
             self.broken(message, &["data.tokenizer", "data.task"], "remove `tokenizer`");
         }
+        self.texts(plan);
         if plan.data.task == TaskKind::Regression && plan.train.label_smoothing > 0.0 {
             let message = "`train.label_smoothing` spreads classes, but `data.task` = \"regression\" has none";
             self.broken(message, &["train.label_smoothing", "data.task"], "remove `label_smoothing`");
@@ -432,6 +489,119 @@ impl Rules<'_> {
             let message = format!("`data.format` = {} does not go with `data.task` = {task}", word(&format));
             let next = "use `text` for language models, `idx` or `images` for classification, tables for it and for regression";
             self.broken(message, &["data.format", "data.task"], next);
+        }
+    }
+
+    fn window(&mut self, plan: &Plan) {
+        let data = &plan.data;
+        let Some(window) = &data.window else { return };
+        if !matches!(data.task, TaskKind::Classification | TaskKind::Regression) {
+            let message =
+                format!("`data.window` is for classification and regression, but `data.task` = {}", word(&data.task));
+            self.broken(message, &["data.window", "data.task"], "remove `window`");
+        }
+        let horizon = window.horizon(data.task);
+        self.at_least_one(&[
+            ("data.window.length", window.length),
+            ("data.window.stride", window.stride),
+            ("data.window.season", window.season.unwrap_or(1)),
+            ("data.window.horizon", if data.task == TaskKind::Regression { horizon } else { 1 }),
+        ]);
+        self.at_most(&[
+            ("data.window.length", window.length, 100_000),
+            ("data.window.stride", window.stride, 1 << 24),
+            ("data.window.horizon", horizon, 10_000),
+            ("data.window.season", window.season.unwrap_or(1), 100_000),
+        ]);
+        if window.time.is_none() && matches!(data.holdout.by, HoldoutBy::Row | HoldoutBy::Class) {
+            let message = "`data.window` needs rows that are held out together, by time or by group";
+            let next = "name `data.window.time`, or set `data.holdout` to `{ by = \"group\", column = \"...\" }`";
+            self.broken(message, &["data.window", "data.holdout.by"], next);
+        }
+        if window.time.is_some() && data.holdout.by == HoldoutBy::Class {
+            let message = "`data.holdout.by` = \"class\" takes windows apart";
+            self.broken(message, &["data.holdout.by", "data.window"], "remove `by`");
+        }
+        if data.fold.is_some() {
+            let message = "`data.fold` shares out rows, and windows share theirs";
+            self.broken(message, &["data.fold", "data.window"], "remove `fold`");
+        }
+    }
+
+    fn anomaly(&mut self, plan: &Plan) {
+        let Some(asked) = &plan.data.anomaly else { return };
+        if plan.data.task != TaskKind::Anomaly {
+            let message = format!("`data.anomaly` is for anomalies, but `data.task` = {}", word(&plan.data.task));
+            self.broken(message, &["data.anomaly", "data.task"], "remove `anomaly`");
+        }
+        if !(asked.quantile > 0.0 && asked.quantile < 1.0) {
+            let message = format!("`data.anomaly.quantile` must be between 0 and 1, found {}", asked.quantile);
+            self.broken(message, &["data.anomaly.quantile"], "give the share of training rows below the threshold");
+        }
+        if asked.normal.is_empty() {
+            let message = "`data.anomaly.normal` is empty, so no row would be normal";
+            self.broken(message, &["data.anomaly.normal"], "list what the target column says of a normal row");
+        }
+    }
+
+    fn interactions(&mut self, plan: &Plan) {
+        let data = &plan.data;
+        let recommends = data.task == TaskKind::Recommendation;
+        let Some(asked) = &data.interactions else {
+            if recommends {
+                let message = "`data.task` = \"recommendation\" needs `[data.interactions]`";
+                let next = "name the columns, as in `interactions = { user = \"user\", item = \"item\" }`";
+                self.broken(message, &["data.task"], next);
+            }
+            return;
+        };
+        if !recommends {
+            let message = format!("`data.interactions` is for recommendation, but `data.task` = {}", word(&data.task));
+            self.broken(message, &["data.interactions", "data.task"], "remove `interactions`");
+        }
+        let draws = asked.loss != RankingLoss::InBatch;
+        self.at_least_one(&[("data.interactions.negatives", asked.negatives.max(usize::from(!draws)))]);
+        self.at_most(&[("data.interactions.negatives", asked.negatives, 10_000)]);
+        if asked.least.is_some() && asked.rating.is_none() {
+            let message = "`data.interactions.least` does nothing without `rating`";
+            self.broken(message, &["data.interactions.least"], "name the column of the ratings");
+        }
+        if asked.loss == RankingLoss::InBatch && plan.train.batch < 2 {
+            let message =
+                "`data.interactions.loss` = \"in-batch\" takes the other rows of a batch for what was not chosen";
+            self.broken(message, &["data.interactions.loss", "train.batch"], "set `train.batch` to at least 2");
+        }
+    }
+
+    /// A column of texts takes models of texts, and the other way round.
+    fn texts(&mut self, plan: &Plan) {
+        let (kind, keys) = (plan.model.name(), ["data.text", "model.kind"]);
+        match &plan.data.text {
+            Some(_) if plan.data.task == TaskKind::LanguageModel => {
+                let message = "`data.text` names a column of texts, but a language model reads files of text";
+                self.broken(message, &["data.text", "data.task"], "remove `text`, or choose another `data.task`");
+            }
+            Some(_) if !plan.model.reads_texts() => {
+                let message = format!("`data.text` gives texts, which `model.kind` = \"{kind}\" does not read");
+                let next =
+                    "set `model.kind` to `encoder`, `lstm`, `gru`, `embedding-bag` or `linear`, or remove `text`";
+                self.broken(message, &keys, next);
+            }
+            Some(_) if !plan.data.features.is_empty() || !plan.data.columns.is_empty() => {
+                let message =
+                    "`data.text` is the only feature: `data.features` and `data.columns` do nothing beside it";
+                self.broken(message, &["data.text", "data.features", "data.columns"], "remove them");
+            }
+            None if plan.model.reads_texts() && !matches!(plan.model, ModelConfig::Linear(_)) => {
+                let message = format!("`model.kind` = \"{kind}\" reads texts, and `data.text` names no column of them");
+                self.broken(message, &keys, "add the column, as in `text = \"review\"` in [data]");
+            }
+            _ => {}
+        }
+        let pretrained = matches!(&plan.model, ModelConfig::Encoder(encoder) if encoder.pretrained.is_some());
+        if pretrained && plan.data.tokenizer.is_some() {
+            let message = "`model.pretrained` brings its own tokenizer";
+            self.broken(message, &["model.pretrained", "data.tokenizer"], "remove `data.tokenizer`");
         }
     }
 
@@ -468,10 +638,79 @@ impl Rules<'_> {
                     );
                 }
             }
+            ModelConfig::Conv1d(conv) => {
+                self.at_least_one(&[("model.layers", conv.layers), ("model.width", conv.width)]);
+                self.below_one(&[("model.dropout", conv.dropout)]);
+                if conv.kernel % 2 == 0 {
+                    let message = format!("`model.kernel` must be odd, found {}", conv.kernel);
+                    self.broken(message, &["model.kernel"], format!("give {}", conv.kernel + 1));
+                }
+            }
+            ModelConfig::SeriesGru(gru) => {
+                self.at_least_one(&[("model.layers", gru.layers), ("model.width", gru.width)]);
+                self.below_one(&[("model.dropout", gru.dropout)]);
+            }
+            ModelConfig::SeriesTransformer(model) => {
+                self.transformer(model.layers, model.heads, model.width, model.dropout);
+            }
+            ModelConfig::Autoencoder(AutoencoderConfig { hidden, code, dropout, .. })
+            | ModelConfig::Vae(VaeConfig { hidden, code, dropout, .. }) => {
+                self.at_least_one(&[("model.code", *code)]);
+                self.below_one(&[("model.dropout", *dropout)]);
+                if hidden.contains(&0) {
+                    self.broken("`model.hidden` has a layer of width 0", &["model.hidden"], "give positive widths");
+                }
+                if let ModelConfig::Vae(vae) = &plan.model {
+                    self.not_negative(&[("model.beta", vae.beta)]);
+                }
+            }
+            ModelConfig::MatrixFactorization(factors) => self.at_least_one(&[("model.width", factors.width)]),
+            ModelConfig::Neumf(neumf) => {
+                self.at_least_one(&[("model.width", neumf.width)]);
+                self.below_one(&[("model.dropout", neumf.dropout)]);
+                if neumf.hidden.is_empty() || neumf.hidden.contains(&0) {
+                    let message = "`model.hidden` needs at least one layer, none of width 0";
+                    self.broken(message, &["model.hidden"], "give positive widths");
+                }
+            }
+            ModelConfig::TwoTower(towers) => {
+                self.at_least_one(&[("model.width", towers.width)]);
+                self.below_one(&[("model.dropout", towers.dropout)]);
+                self.positive(&[("model.temperature", towers.temperature)]);
+                if towers.hidden.contains(&0) {
+                    self.broken("`model.hidden` has a layer of width 0", &["model.hidden"], "give positive widths");
+                }
+            }
             ModelConfig::Vit(vit) => {
                 self.at_least_one(&[("model.patch", vit.patch)]);
                 self.transformer(vit.layers, vit.heads, vit.width, vit.dropout);
             }
+            ModelConfig::FtTransformer(ft) => {
+                self.transformer(ft.layers, ft.heads, ft.width, ft.dropout);
+                let dropouts =
+                    [("model.attention_dropout", ft.attention_dropout), ("model.hidden_dropout", ft.hidden_dropout)];
+                self.below_one(&dropouts);
+            }
+            ModelConfig::WideAndDeep(deep) => {
+                if deep.hidden.contains(&0) {
+                    self.broken("`model.hidden` has a layer of width 0", &["model.hidden"], "give positive widths");
+                }
+                self.below_one(&[("model.dropout", deep.dropout)]);
+            }
+            ModelConfig::EmbeddingBag(bag) => {
+                if bag.hidden.contains(&0) {
+                    self.broken("`model.hidden` has a layer of width 0", &["model.hidden"], "give positive widths");
+                }
+                self.at_least_one(&[("model.width", bag.width)]);
+                self.below_one(&[("model.dropout", bag.dropout)]);
+            }
+            ModelConfig::Lstm(own) | ModelConfig::Gru(own) => {
+                let sizes =
+                    [("model.embedding", own.embedding), ("model.width", own.width), ("model.layers", own.layers)];
+                self.at_least_one(&sizes);
+                self.below_one(&[("model.dropout", own.dropout)]);
+            }
+            ModelConfig::Encoder(own) => self.transformer(own.layers, own.heads, own.width, own.dropout),
         }
     }
 
@@ -489,16 +728,6 @@ impl Rules<'_> {
 /// A unit variant as it is written in a config, in quotes.
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
-}
-
-fn kind(model: &ModelConfig) -> &'static str {
-    match model {
-        ModelConfig::Linear(_) => "linear",
-        ModelConfig::Mlp(_) => "mlp",
-        ModelConfig::Cnn(_) => "cnn",
-        ModelConfig::Gpt(_) => "gpt",
-        ModelConfig::Vit(_) => "vit",
-    }
 }
 
 mod tune;

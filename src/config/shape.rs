@@ -145,9 +145,16 @@ impl Walk {
         }
     }
 
-    /// A table of exactly one of several keys.
+    /// A table of exactly one of several keys; a key may come with others of its own.
     fn one_key_of(&mut self, path: &str, node: &Node, entries: &[(String, Node)], schema: &Schema) {
         let all = list(tables(schema).map(|(key, _)| key.as_str()));
+        let companions = choices(schema).iter().find(|choice| {
+            properties(choice).count() > 1
+                && entries.iter().any(|(key, _)| properties(choice).any(|(own, _)| own == key))
+        });
+        if let Some(choice) = companions {
+            return self.table(path, node, choice, "");
+        }
         for (key, child) in entries {
             match tables(schema).find(|(name, _)| *name == key) {
                 Some((_, property)) => self.node(&join(path, key), child, property),
@@ -267,9 +274,12 @@ fn minimum(schema: &Schema) -> i64 {
     schema.get("minimum").and_then(Schema::as_i64).unwrap_or(i64::MIN)
 }
 
-/// The one-key tables among an enum's alternatives.
+/// The tables among an enum's alternatives, by the first key that each requires.
 fn tables(schema: &Schema) -> impl Iterator<Item = (&String, &Schema)> {
-    choices(schema).iter().flat_map(properties)
+    choices(schema).iter().filter_map(|choice| {
+        let first = choice.get("required")?.get(0)?.as_str()?;
+        properties(choice).find(|(key, _)| *key == first)
+    })
 }
 
 fn alternatives(schema: &Schema) -> String {

@@ -71,6 +71,12 @@ pub struct TuneConfig {
     pub reduction: usize,
     /// The choice of trials is a function of this, of a trial's number, and of the trials before it.
     pub seed: u64,
+    /// Where workers on several machines share the search's journal: `postgres://user@host/database`, its password in the
+    /// environment variable PGPASSWORD; empty means the search's own folder.
+    pub journal: String,
+    /// Train every trial on so many folds, and search by the mean of each metric over them; 0 or 1 means one training,
+    /// judged on the validation split.
+    pub folds: usize,
     /// The keys to search, each in quotes, with what it may be.
     pub space: BTreeMap<String, Dimension>,
 }
@@ -90,6 +96,8 @@ impl Default for TuneConfig {
             warmup: 5,
             reduction: 3,
             seed: 1,
+            journal: String::new(),
+            folds: 0,
             space: BTreeMap::new(),
         }
     }

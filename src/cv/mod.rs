@@ -90,6 +90,16 @@ fn check(plan: &Plan, folds: &Folds) -> Result<()> {
         return Err(Error::input("text is not cross-validated: its splits are by position")
             .next("give a config of classes or values"));
     }
+    if plan.data.window.is_some() {
+        return Err(Error::input("windows are not cross-validated: they are held out by time")
+            .next("compare seeds with `--set run.seed=2`"));
+    }
+    if plan.data.task == crate::data::TaskKind::Recommendation {
+        return Err(Error::input(
+            "choices are not cross-validated: what is held out of them is the last of every user",
+        )
+        .next("compare seeds with `--set run.seed=2`"));
+    }
     let runs = folds.of.saturating_mul(folds.repeats).saturating_mul(folds.seeds.len());
     if !(1..=10_000).contains(&runs) {
         return Err(Error::input(format!("{runs} runs are not between 1 and 10000"))

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{CleanConfig, ColumnConfig, IsolationConfig};
+use super::{CleanConfig, ColumnConfig, InteractionsConfig, IsolationConfig};
 
 use super::Fold;
 
@@ -19,6 +19,10 @@ pub enum TaskKind {
     Classification,
     /// Predict real values.
     Regression,
+    /// Rank the items that a user may choose.
+    Recommendation,
+    /// Score rows by how unlike those of training they are.
+    Anomaly,
 }
 
 impl TaskKind {
@@ -28,13 +32,16 @@ impl TaskKind {
             Self::LanguageModel => "language-model",
             Self::Classification => "classification",
             Self::Regression => "regression",
+            Self::Recommendation => "recommendation",
+            Self::Anomaly => "anomaly",
         }
     }
 }
 
-/// Where rows come from: exactly one of the keys `dataset`, `path`, `glob` or `url`.
+/// Where rows come from: exactly one of the keys `dataset`, `path`, `glob`, `url`, or `sql` with its `query`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(transform = exactly_one)]
 pub enum Source {
     /// A named data set of the fetch manifest (`kiln data fetch --help` lists them).
     Dataset(String),
@@ -42,8 +49,30 @@ pub enum Source {
     Path(PathBuf),
     /// Several files by a pattern such as `logs/*.txt`, relative to the config file.
     Glob(String),
-    /// A file to download once into the cache.
+    /// A file to download once into the cache; with the feature `object-store` also objects, as in
+    /// `s3://bucket/folder/*.parquet` (`gs://`, `az://`).
     Url(String),
+    /// A database to ask once; the rows are kept in the cache.
+    #[serde(untagged)]
+    Sql(SqlSource),
+}
+
+/// schemars takes an untagged variant to overlap with the others, and this one does not.
+fn exactly_one(schema: &mut schemars::Schema) {
+    if let Some(choices) = schema.remove("anyOf") {
+        schema.insert("oneOf".into(), choices);
+    }
+}
+
+/// A query to a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SqlSource {
+    /// The database: `postgres://user@host/database`, its password in the environment variable PGPASSWORD, or
+    /// `sqlite:file.db`, relative to the config file.
+    pub sql: String,
+    /// One SELECT.
+    pub query: String,
 }
 
 /// How the source is laid out.
@@ -87,6 +116,9 @@ pub enum TokenizerKind {
     File(PathBuf),
     /// Byte-pair encoding with this many tokens, trained on the corpus's training split.
     Bpe(usize),
+    /// Texts of a table: this many words and punctuation marks in lower case, the most frequent ones of the training
+    /// split.
+    Words(usize),
 }
 
 /// What decides which rows of a table are held out.
@@ -132,6 +164,58 @@ impl Default for Holdout {
     }
 }
 
+/// `[data.anomaly]`: which rows are normal, and how many of them may be told to be not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AnomalyConfig {
+    /// Values of the target column that mean a normal row; every other one is an anomaly.
+    pub normal: Vec<String>,
+    /// Train on rows that the target column says are normal, not on all.
+    pub only_normal: bool,
+    /// Share of training rows whose scores lie below the threshold.
+    pub quantile: f64,
+}
+
+impl Default for AnomalyConfig {
+    fn default() -> Self {
+        let normal = ["0", "false", "no", "normal"].map(String::from).to_vec();
+        Self { normal, only_normal: false, quantile: 0.99 }
+    }
+}
+
+/// `[data.window]`: windows over the rows of a table, in the order of time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WindowConfig {
+    /// Rows of a window.
+    pub length: usize,
+    /// Rows after the window: their values are what is forecast (1 by default), and the class of the last of them what is
+    /// told (0 by default: that of the window's own last row).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub horizon: Option<usize>,
+    /// Rows from the beginning of a window to that of the next.
+    #[serde(default = "one")]
+    pub stride: usize,
+    /// The column of when, which the file is sorted by; unless `data.holdout.by` says otherwise, the last rows by it are
+    /// held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
+    /// The column of whose rows they are: rows of each make windows among themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Forecasts: rows after which values come again, as 24 for hours of days; the seasonal forecast repeats them, and
+    /// MASE compares with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub season: Option<usize>,
+}
+
+impl WindowConfig {
+    /// Rows after a window.
+    pub fn horizon(&self, task: TaskKind) -> usize {
+        self.horizon.unwrap_or(usize::from(task == TaskKind::Regression))
+    }
+}
+
 /// The `[data]` section of a config.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -146,10 +230,14 @@ pub struct DataConfig {
     /// `url` sources: the expected SHA-256 of the download, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// Text: how it becomes tokens.
-    #[serde(default = "bytes")]
-    pub tokenizer: TokenizerKind,
-    /// Text: tokens in one example.
+    /// Text: how it becomes tokens; `bytes` by default, `{ words = 20000 }` for the texts of a table, and a pretrained
+    /// model's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<TokenizerKind>,
+    /// Tables: the column of texts, where one text is an example; no other column is then a feature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Text: tokens in one example, at most where a row of a table is one.
     #[serde(default = "context")]
     pub context: usize,
     /// Tables: the target column or columns; the last column by default.
@@ -171,6 +259,15 @@ pub struct DataConfig {
     /// Tables: rows that lie apart by all numeric columns together are marked or left out; not looked for by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub isolation_forest: Option<IsolationConfig>,
+    /// Recommendation: the columns of a table of who chose what, and which of its rows are held out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interactions: Option<InteractionsConfig>,
+    /// Anomalies: which rows are normal; the target column, which need not be there, tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anomaly: Option<AnomalyConfig>,
+    /// Tables: windows over rows in the order of time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<WindowConfig>,
     /// CSV: whether the first row names the columns; without names they are `c0`, `c1`, ...
     #[serde(default = "yes")]
     pub header: bool,
@@ -204,9 +301,32 @@ pub struct DataConfig {
     /// Threads that build batches.
     #[serde(default = "workers")]
     pub workers: usize,
+    /// The `tokenizer.json` of a pretrained model, found when the model is.
+    #[serde(skip)]
+    pub pretrained_tokenizer: Option<PathBuf>,
     /// Where prepared shards are kept; the user's cache folder by default (`KILN_CACHE` overrides).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
+}
+
+impl DataConfig {
+    /// Windows are held out by their time where nothing else is said.
+    pub(super) fn hold_out_by_time(&mut self) {
+        let time = self.window.as_ref().and_then(|window| window.time.clone());
+        if let (HoldoutBy::Row, Some(time)) = (self.holdout.by, time) {
+            (self.holdout.by, self.holdout.column) = (HoldoutBy::Time, Some(time));
+        }
+    }
+
+    /// How text becomes tokens.
+    pub fn tokenizer_kind(&self) -> TokenizerKind {
+        match (&self.pretrained_tokenizer, &self.tokenizer, &self.text) {
+            (_, Some(kind), _) => kind.clone(),
+            (Some(file), ..) => TokenizerKind::File(file.clone()),
+            (None, None, Some(_)) => TokenizerKind::Words(20_000),
+            (None, None, None) => TokenizerKind::Bytes,
+        }
+    }
 }
 
 /// One name, or a list of them.
@@ -224,11 +344,11 @@ fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
     })
 }
 
-fn bytes() -> TokenizerKind {
-    TokenizerKind::Bytes
-}
 fn context() -> usize {
     256
+}
+fn one() -> usize {
+    1
 }
 fn yes() -> bool {
     true

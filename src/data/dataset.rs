@@ -6,9 +6,10 @@ use std::{
 };
 
 use super::{
-    Fold, HostBatch, HostInput, HostTarget, IGNORE, InputSchema, Schema, Split, TargetSchema, Tokenizer,
+    Fold, HostBatch, HostInput, HostTarget, IGNORE, InputSchema, PADDING, Schema, Split, TargetSchema, Tokenizer,
     cache::shard_path,
     fold::Folded,
+    interactions::{self, Histories},
     sampler::mix,
     shard::{Element, Layout, Shard, TargetKind},
 };
@@ -28,9 +29,11 @@ struct Inner {
     schema: Schema,
     tokenizer: Option<Tokenizer>,
     shards: [Shard; 3],
+    histories: Option<Histories>,
     fingerprint: String,
     folder: PathBuf,
     seed: u64,
+    negatives: Option<usize>,
 }
 
 pub(super) const SCHEMA_FILE: &str = "schema.json";
@@ -42,6 +45,8 @@ pub(super) struct View {
     pub context: usize,
     pub standardize: bool,
     pub seed: u64,
+    /// Recommendation: items drawn for each chosen one; none where the batch's own take their place.
+    pub negatives: Option<usize>,
 }
 
 impl Dataset {
@@ -59,9 +64,13 @@ impl Dataset {
         for shard in &shards {
             check_layout(&schema, shard)?;
         }
-        if let InputSchema::Tokens { context, .. } = &mut schema.input {
+        if let (InputSchema::Tokens { context, .. }, TargetSchema::NextToken) = (&mut schema.input, &schema.target) {
             *context = view.context;
         }
+        let histories = match &schema.input {
+            InputSchema::Choices { users, items } => Some(Histories::read(&shards, users.len(), items.len())?),
+            _ => None,
+        };
         if !view.standardize {
             schema.scale = None;
         }
@@ -71,9 +80,11 @@ impl Dataset {
                 schema,
                 tokenizer,
                 shards,
+                histories,
                 fingerprint,
                 folder: folder.to_path_buf(),
                 seed: view.seed,
+                negatives: view.negatives,
             }),
             folded: None,
             drawn: None,
@@ -110,7 +121,8 @@ impl Dataset {
         self.inner.tokenizer.as_ref()
     }
 
-    /// Rows of a split: windows of `context` tokens, images, or table rows.
+    /// Rows of a split: windows of `context` tokens, images, or table rows; of choices, those to train on, or the users
+    /// whose later ones are held out.
     pub fn len(&self, split: Split) -> u64 {
         match &self.drawn {
             Some(drawn) if split == Split::Train => drawn.len() as u64,
@@ -123,10 +135,21 @@ impl Dataset {
             return places.len() as u64;
         }
         let stored = self.shard(split).rows();
-        match (&self.inner.schema.input, split) {
-            (InputSchema::Tokens { context, .. }, Split::Train) => train_windows(stored, *context as u64),
-            (InputSchema::Tokens { context, .. }, _) => stored.saturating_sub(1).div_ceil((*context as u64).max(1)),
+        match (&self.inner.schema.input, split, self.window()) {
+            (_, Split::Train, Some(context)) => train_windows(stored, context as u64),
+            (_, _, Some(context)) => stored.saturating_sub(1).div_ceil((context as u64).max(1)),
+            (InputSchema::Choices { .. }, Split::Validation | Split::Test, None) => {
+                self.inner.histories.as_ref().map_or(0, |h| h.asked(split).len() as u64)
+            }
             _ => stored,
+        }
+    }
+
+    /// Tokens of a window, for a corpus; a text that is one example is none.
+    fn window(&self) -> Option<usize> {
+        match (&self.inner.schema.input, &self.inner.schema.target) {
+            (InputSchema::Tokens { context, .. }, TargetSchema::NextToken) => Some(*context),
+            _ => None,
         }
     }
 
@@ -135,9 +158,9 @@ impl Dataset {
         self.len(split) == 0
     }
 
-    /// Tokens of a split; `None` unless the data is text.
+    /// Tokens of a split; `None` unless the data is a corpus.
     pub fn tokens(&self, split: Split) -> Option<u64> {
-        self.inner.tokenizer.as_ref().map(|_| self.shard(split).rows())
+        self.window().map(|_| self.shard(split).rows())
     }
 
     /// The batch of these rows of a split, in this order. In training, text is cut at other places every epoch.
@@ -155,13 +178,36 @@ impl Dataset {
             return Err(Error::failed(format!("row {row} is not among the {len} of the {} split", split.name())));
         }
         let (input, target) = match &self.inner.schema.input {
-            InputSchema::Tokens { vocab, context } => self.windows(split, rows, *vocab, *context)?,
+            InputSchema::Tokens { vocab, context } if self.window().is_some() => {
+                self.windows(split, rows, *vocab, *context)?
+            }
+            InputSchema::Tokens { vocab, .. } => self.texts(split, rows, *vocab)?,
             InputSchema::Image { channels, height, width } => {
                 self.records(split, rows, &[*channels, *height, *width])?
             }
             InputSchema::Table { columns } => self.records(split, rows, &[columns.len()])?,
+            InputSchema::Windows { columns, length, .. } => self.records(split, rows, &[*length, columns.len()])?,
+            InputSchema::Choices { .. } => self.choices(split, rows)?,
         };
         Ok(HostBatch { rows: rows.iter().map(|&(_, row)| row).collect(), input, target })
+    }
+
+    fn choices(&self, split: Split, rows: &[(u64, u64)]) -> Result<(HostInput, HostTarget)> {
+        let histories = self.histories()?;
+        match (split, self.inner.negatives) {
+            (Split::Train, Some(drawn)) => histories.with_negatives(self.shard(split), rows, drawn, self.inner.seed),
+            (Split::Train, None) => histories.in_batch(self.shard(split), rows),
+            _ => Ok(histories.ranked(split, &rows.iter().map(|&(_, row)| row).collect::<Vec<_>>())),
+        }
+    }
+
+    fn histories(&self) -> Result<&Histories> {
+        self.inner.histories.as_ref().ok_or_else(|| Error::failed("the data hold no choices of users"))
+    }
+
+    /// The items that a user chose in a split, ascending; nothing where the data hold none.
+    pub fn chosen(&self, split: Split, user: u32) -> &[u32] {
+        self.inner.histories.as_ref().map(|histories| histories.of(split, user)).unwrap_or_default()
     }
 
     /// Where a row of a split is stored.
@@ -188,11 +234,15 @@ impl Dataset {
             let (_, targets) = shard.row(row)?;
             match &self.inner.schema.target {
                 TargetSchema::Classes { names } => classes.push(class(shard, targets, names.len())?),
+                TargetSchema::Itself { .. } => classes.push(class(shard, targets, 2)?),
                 _ => reals.extend(floats(targets)),
             }
         }
         Ok(match &self.inner.schema.target {
             TargetSchema::Values { names } => HostTarget::Values { values: reals, width: names.len() },
+            TargetSchema::Itself { .. } => {
+                HostTarget::Itself { anomalies: classes.iter().map(|id| *id == 1).collect() }
+            }
             _ => HostTarget::Classes(classes),
         })
     }
@@ -244,6 +294,35 @@ impl Dataset {
         let tokens = self.shard(split).rows();
         let room = tokens.saturating_sub(1 + train_windows(tokens, context) * context);
         mix(mix(self.inner.seed) ^ mix(epoch)) % context.min(room + 1).max(1)
+    }
+
+    /// Texts, as long as the longest of them: its length is rounded up, so that there are few shapes.
+    fn texts(&self, split: Split, rows: &[(u64, u64)], vocab: usize) -> Result<(HostInput, HostTarget)> {
+        const STEP: usize = 8;
+        let mut texts = Vec::with_capacity(rows.len());
+        for &(_, row) in rows {
+            let (split, row) = self.place(split, row);
+            let shard = self.shard(split);
+            let (elements, _) = shard.row(row)?;
+            let mut ids = shard.layout().element.ids(elements);
+            if let Some(id) = ids.iter().find(|&&id| id as usize > vocab) {
+                return Err(damaged(shard, &format!("token {id} is outside the vocabulary of {vocab}")));
+            }
+            ids.truncate(ids.iter().rposition(|&id| id as usize != vocab).map_or(0, |last| last + 1));
+            texts.push(ids);
+        }
+        let longest = texts.iter().map(Vec::len).max().unwrap_or(0).max(1);
+        let context = match self.inner.schema.input {
+            InputSchema::Tokens { context, .. } => longest.next_multiple_of(STEP).min(context.max(longest)),
+            _ => longest,
+        };
+        let mut ids = Vec::with_capacity(rows.len() * context);
+        for text in &texts {
+            ids.extend(text.iter().map(|id| id.cast_signed()));
+            ids.extend(std::iter::repeat_n(PADDING, context - text.len()));
+        }
+        let numbers: Vec<u64> = rows.iter().map(|&(_, row)| row).collect();
+        Ok((HostInput::Tokens { ids, context }, self.targets(split, &numbers)?))
     }
 
     fn records(&self, split: Split, rows: &[(u64, u64)], shape: &[usize]) -> Result<(HostInput, HostTarget)> {
@@ -303,7 +382,11 @@ fn damaged(shard: &Shard, why: &str) -> Error {
 /// The transforms must give the features that the shards hold.
 fn check_table(schema: &Schema) -> Result<()> {
     match (&schema.table, &schema.input) {
-        (Some(table), InputSchema::Table { columns }) if table.is_sound() && table.outputs() == *columns => Ok(()),
+        (Some(table), InputSchema::Table { columns } | InputSchema::Windows { columns, .. })
+            if table.is_sound() && table.outputs() == *columns =>
+        {
+            Ok(())
+        }
         (None, _) => Ok(()),
         _ => Err(Error::input("the schema's columns do not give the features beside them")
             .next("delete its folder; the data will be prepared again")),
@@ -313,12 +396,16 @@ fn check_table(schema: &Schema) -> Result<()> {
 fn check_layout(schema: &Schema, shard: &Shard) -> Result<()> {
     let layout = shard.layout();
     let (target, targets) = match &schema.target {
-        TargetSchema::NextToken => (TargetKind::None, 0),
-        TargetSchema::Classes { .. } => (TargetKind::Class, 1),
+        TargetSchema::NextToken | TargetSchema::Items => (TargetKind::None, 0),
+        TargetSchema::Classes { .. } | TargetSchema::Itself { .. } => (TargetKind::Class, 1),
         TargetSchema::Values { names } => (TargetKind::Values, names.len() as u64),
     };
     let expected = match &schema.input {
-        InputSchema::Tokens { vocab, .. } => Layout { target, targets, ..Layout::tokens(*vocab) },
+        InputSchema::Tokens { vocab, .. } if schema.target == TargetSchema::NextToken => Layout::tokens(*vocab),
+        InputSchema::Tokens { vocab, context } => {
+            let element = Layout::tokens(vocab.saturating_add(1)).element;
+            Layout { element, width: *context as u64, target, targets }
+        }
         InputSchema::Image { channels, height, width } => {
             let width = channels.saturating_mul(*height).saturating_mul(*width) as u64;
             Layout { element: Element::U8, width, target, targets }
@@ -326,6 +413,11 @@ fn check_layout(schema: &Schema, shard: &Shard) -> Result<()> {
         InputSchema::Table { columns } => {
             Layout { element: Element::F32, width: columns.len() as u64, target, targets }
         }
+        InputSchema::Windows { columns, length, .. } => {
+            let width = length.saturating_mul(columns.len()) as u64;
+            Layout { element: Element::F32, width, target, targets }
+        }
+        InputSchema::Choices { .. } => interactions::LAYOUT,
     };
     if layout == expected { Ok(()) } else { Err(damaged(shard, "its rows do not fit the schema beside it")) }
 }
@@ -338,14 +430,14 @@ mod tests {
         *,
     };
 
-    const VIEW: View = View { context: 4, standardize: true, seed: 1 };
+    const VIEW: View = View { context: 4, standardize: true, seed: 1, negatives: None };
 
     fn records(records: &Records, push: impl Fn(&mut RecordWriter)) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let mut writer = RecordWriter::new(folder.path(), Holdout::of(0.0, 0.0), 1);
         push(&mut writer);
         let scale = writer.finish(records).unwrap();
-        let Records { input, target, table } = records.clone();
+        let Records { input, target, table, .. } = records.clone();
         let schema = Schema { input, target, table, scale, bytes_per_token: None };
         std::fs::write(folder.path().join(SCHEMA_FILE), serde_json::to_vec(&schema).unwrap()).unwrap();
         folder
@@ -356,6 +448,7 @@ mod tests {
             input: InputSchema::Image { channels: 2, height: 1, width: 1 },
             target: TargetSchema::Classes { names: vec!["cat".into(), "dog".into()] },
             table: None,
+            tokenizer: None,
         };
         records(&described, |writer| {
             writer.push(None, Features::U8(&[0, 10]), Target::Class(0)).unwrap();
@@ -387,6 +480,7 @@ mod tests {
             input: InputSchema::Table { columns: vec!["a".into(), "b".into()] },
             target: TargetSchema::Values { names: vec!["y".into(), "z".into()] },
             table: None,
+            tokenizer: None,
         };
         let folder = records(&described, |writer| {
             for v in [1.0, 3.0] {

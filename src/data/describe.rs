@@ -1,6 +1,6 @@
 //! Examples as a person reads them.
 
-use super::{Dataset, HostInput, HostTarget, InputSchema, Split, TargetSchema};
+use super::{Dataset, HostInput, HostTarget, InputSchema, Split, TargetSchema, Wanted};
 use crate::error::Result;
 
 /// Shades of a pixel, from dark to bright.
@@ -19,8 +19,11 @@ impl Dataset {
         let schema = self.schema();
         Ok(match (&batch.input, &schema.input) {
             (HostInput::Tokens { ids, .. }, _) => {
-                let ids: Vec<u32> = ids.iter().take(batch.valid()).map(|&id| id.cast_unsigned()).collect();
-                self.tokenizer().map_or_else(|| Ok(format!("{ids:?}")), |t| t.decode(&ids))?
+                let next = schema.target == TargetSchema::NextToken;
+                let valid = if next { batch.valid() } else { ids.len() };
+                let ids: Vec<u32> = ids.iter().take(valid).filter_map(|&id| id.try_into().ok()).collect();
+                let text = self.tokenizer().map_or_else(|| Ok(format!("{ids:?}")), |t| t.decode(&ids))?;
+                if next { text } else { format!("{text}: {}", self.target(&batch.target)) }
             }
             (HostInput::Floats { values, .. }, InputSchema::Image { channels, height, width }) => {
                 let raw = self.unscaled(values);
@@ -31,7 +34,25 @@ impl Dataset {
                 let named = schema.table.as_ref().map(|table| table.describe(values)).unwrap_or_default();
                 format!("{}: {}", named.join(", "), self.target(&batch.target))
             }
-            (HostInput::Floats { values, .. }, InputSchema::Tokens { .. }) => format!("{values:?}"),
+            (HostInput::Floats { values, .. }, InputSchema::Windows { columns, length, .. }) => {
+                let last = values.get((length - 1) * columns.len()..).unwrap_or_default();
+                let named = schema.table.as_ref().map(|table| table.describe(last)).unwrap_or_default();
+                format!("{length} rows to {}: {}", named.join(", "), self.target(&batch.target))
+            }
+            (HostInput::Choices { users, items, .. }, InputSchema::Choices { users: people, items: things }) => {
+                let named = |names: &[String], id: Option<&i32>| {
+                    id.and_then(|&id| names.get(usize::try_from(id).ok()?)).cloned().unwrap_or_default()
+                };
+                let chosen = match &batch.target {
+                    HostTarget::Items(Wanted::Ranked { relevant, .. }) => {
+                        let ids = relevant.iter().flatten().map(|&id| id as i32);
+                        ids.map(|id| named(things, Some(&id))).collect::<Vec<_>>().join(", ")
+                    }
+                    _ => named(things, items.first()),
+                };
+                format!("{} chose {chosen}", named(people, users.first()))
+            }
+            (other, _) => format!("{other:?}"),
         })
     }
 
@@ -52,6 +73,10 @@ impl Dataset {
                 let named = names.iter().zip(values).map(|(name, v)| format!("{name} = {v}"));
                 named.collect::<Vec<_>>().join(", ")
             }
+            (HostTarget::Itself { anomalies }, TargetSchema::Itself { labelled: true }) => {
+                if anomalies.contains(&true) { "an anomaly".into() } else { "normal".into() }
+            }
+            (HostTarget::Itself { .. }, _) => "no label".into(),
             (other, _) => format!("{other:?}"),
         }
     }

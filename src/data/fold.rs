@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, HostInput, HostTarget, InputSchema, Sampler, Scale, Schema, Split};
+use super::{Dataset, HostInput, HostTarget, InputSchema, Sampler, Scale, Schema, Split, TargetSchema};
 use crate::error::{Error, Result};
 
 /// How rows are shared out among folds.
@@ -62,7 +62,16 @@ const BATCH: usize = 1024;
 impl Folded {
     pub(super) fn new(dataset: &Dataset, fold: &Fold) -> Result<Self> {
         let schema = dataset.schema();
-        if matches!(schema.input, InputSchema::Tokens { .. }) {
+        if matches!(schema.input, InputSchema::Choices { .. }) {
+            return Err(Error::input("`data.fold` shares out rows, and a user's choices belong together")
+                .next("remove `data.fold`"));
+        }
+        if matches!(schema.input, InputSchema::Windows { .. }) {
+            return Err(
+                Error::input("`data.fold` shares out rows, and windows share theirs").next("remove `data.fold`")
+            );
+        }
+        if schema.target == TargetSchema::NextToken {
             return Err(Error::input("`data.fold` shares out rows, and text is none").next("remove `data.fold`"));
         }
         let rows = |split| (0..dataset.len(split)).map(move |row| (split, row));

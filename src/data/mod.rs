@@ -10,6 +10,7 @@ mod derive;
 mod describe;
 pub mod fetch;
 mod fold;
+mod interactions;
 mod loader;
 mod prepare;
 pub mod profile;
@@ -24,22 +25,28 @@ mod split;
 mod tokenize;
 mod tokenizer;
 
-pub use batch::{HostBatch, HostInput, HostTarget, IGNORE};
+pub use batch::{HostBatch, HostInput, HostTarget, IGNORE, PADDING, Wanted};
 pub use cache::root as cache_root;
 pub use clean::{
     Bag, Categories, Category, CleanConfig, Codes, Column, ColumnConfig, ColumnType, Constant, Date, DateParts, Encode,
     Fence, Impute, Isolation, IsolationConfig, Joint, Neighbours, Number, OnIsolated, OnOutlier, OnUnseen, Outliers,
     Policies, Policy, Scaler, Scaling, TableSchema, TextConfig, TextKind, TextUnit, Transform,
 };
-pub use config::{DataConfig, Format, Holdout, HoldoutBy, Source, TaskKind, TokenizerKind};
+pub use config::{
+    AnomalyConfig, DataConfig, Format, Holdout, HoldoutBy, Source, SqlSource, TaskKind, TokenizerKind, WindowConfig,
+};
 pub use dataset::Dataset;
 pub use derive::{Derived, check as check_expression};
 pub use fold::{Fold, FoldBy};
+pub use interactions::{InteractionsConfig, RankingLoss, SplitPerUser};
 pub use loader::Loader;
 pub use prepare::{prepare, prepare_as};
 pub use record::RecordWriter;
 pub use resample::Resample;
 pub use sampler::Sampler;
-pub use schema::{InputSchema, Scale, Schema, Split, TargetSchema};
+pub use schema::{Forecast, InputSchema, Scale, Schema, Split, TargetSchema};
 pub use sink::{Features, RecordSink, Records, Target};
-pub use tokenizer::{Alphabet, Characters, Tokenizer};
+#[cfg(feature = "sql")]
+pub use source::connect;
+pub use source::{check_sql, forget, from_base, is_object};
+pub use tokenizer::{Alphabet, Characters, TextEncoder, Tokenizer, WordCounts, Words};

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, path::Path};
 use serde::Serialize;
 
 use super::{
-    CleanConfig, ColumnConfig, DataConfig, Dataset, Fold, Format, Holdout, IsolationConfig, RecordWriter, Records,
-    Schema, Split, TaskKind, TokenizerKind, cache,
-    dataset::{SCHEMA_FILE, View},
+    CleanConfig, ColumnConfig, DataConfig, Dataset, Fold, Format, Holdout, InputSchema, IsolationConfig, RecordWriter,
+    Records, Schema, Split, TargetSchema, TaskKind, TokenizerKind, WindowConfig, cache,
+    dataset::{SCHEMA_FILE, TOKENIZER_FILE, View},
+    interactions::{self, InteractionsConfig},
     source::{self, Resolved, table::Request},
     tokenize,
 };
@@ -49,30 +50,33 @@ fn prepare_with(config: &DataConfig, base: &Path, request: Request<'_>) -> Resul
     let seed = config.seed.unwrap_or(seed);
     let source = source::resolve(config, base, progress)?;
     check_task(source.config.task, source.format)?;
-    let given = match &config.tokenizer {
-        TokenizerKind::File(path) if source.format == Format::Text => Some(base.join(path)),
+    let texts = source.format == Format::Text || config.text.is_some();
+    let given = match config.tokenizer_kind() {
+        TokenizerKind::File(path) if texts => Some(base.join(path)),
         _ => None,
     };
     let root = cache::root(config.cache.as_ref().map(|c| base.join(c)).as_deref())?;
     let contents = cache::contents(&root, &source.files, &source.names())?;
     let tokenizer = given.iter().map(|f| cache::contents(&root, std::slice::from_ref(f), &[])).next().transpose()?;
-    let fingerprint = fingerprint(&source, contents.clone(), tokenizer, seed, learned)?;
-    let view = View { context: config.context, standardize: config.standardize, seed };
+    let fingerprint = fingerprint(&source, contents.clone(), tokenizer.clone(), seed, learned)?;
+    let negatives = config.interactions.as_ref().map_or(Some(1), InteractionsConfig::drawn);
+    let view = View { context: config.context, standardize: config.standardize, seed, negatives };
     if learned.is_some()
         && let Some(dataset) =
-            as_learned(&root, &self::fingerprint(&source, contents.clone(), None, seed, None)?, view, request)
+            as_learned(&root, &self::fingerprint(&source, contents.clone(), tokenizer, seed, None)?, view, request)
     {
         return Ok(dataset);
     }
     let open = |folder: &Path| Dataset::open(folder, &fingerprint, view);
     let dataset = cache::entry(&root, &fingerprint, progress, open, |folder| match source.format {
         Format::Text => tokenize::build(&source, given.as_deref(), folder, progress),
+        _ if source.config.task == TaskKind::Recommendation => build_choices(&source, folder, progress),
         _ => build_records(&source, request, folder),
     })?;
     check_splits(config, &dataset)?;
     match &config.fold {
         // A table was prepared for its fold.
-        Some(fold) if dataset.schema().table.is_none() => dataset.fold(fold),
+        Some(fold) if matches!(dataset.schema().input, InputSchema::Image { .. }) => dataset.fold(fold),
         _ => Ok(dataset),
     }
 }
@@ -101,7 +105,10 @@ struct Key<'a> {
 
 #[derive(Serialize)]
 struct TextKey<'a> {
-    kind: Option<&'a TokenizerKind>,
+    /// Tables: the column, and how long a text may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<(&'a str, usize)>,
+    kind: Option<TokenizerKind>,
     /// The hash of a tokenizer's file, which stands for its path.
     file: Option<String>,
 }
@@ -126,6 +133,13 @@ struct RecordsKey<'a> {
     fold: Option<&'a Fold>,
     image_size: [usize; 2],
     channels: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interactions: Option<InteractionsConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<&'a WindowConfig>,
+    /// The words of a normal row, and whether others are left out of training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anomaly: Option<(&'a [String], bool)>,
 }
 
 fn fingerprint(
@@ -138,14 +152,15 @@ fn fingerprint(
     let config = &source.config;
     let text = source.format == Format::Text;
     let table = source.format.is_table();
-    let kind = Some(&config.tokenizer).filter(|_| tokenizer.is_none());
+    let kind = Some(config.tokenizer_kind()).filter(|_| tokenizer.is_none());
+    let column = config.text.as_deref().map(|column| (column, config.context));
     let key = Key {
         preparation: PREPARATION,
         contents,
         format: source.format,
         holdout: &config.holdout,
         limit: config.limit,
-        text: text.then_some(TextKey { kind, file: tokenizer }),
+        text: (text || column.is_some()).then_some(TextKey { column, kind, file: tokenizer }),
         records: (!text).then_some(RecordsKey {
             seed,
             task: config.task,
@@ -163,6 +178,9 @@ fn fingerprint(
             fold: config.fold.as_ref().filter(|_| table),
             image_size: config.image_size,
             channels: config.channels,
+            interactions: config.interactions.as_ref().map(InteractionsConfig::prepared),
+            window: config.window.as_ref(),
+            anomaly: config.anomaly.as_ref().map(|asked| (asked.normal.as_slice(), asked.only_normal)),
         }),
     };
     let json = serde_json::to_vec(&key).map_err(|e| Error::failed(format!("the fingerprint failed: {e}")))?;
@@ -188,8 +206,17 @@ pub(super) fn check(config: &DataConfig) -> Result<()> {
 fn check_task(task: TaskKind, format: Format) -> Result<()> {
     let message = match (task, format) {
         (TaskKind::LanguageModel, Format::Text) => return Ok(()),
+        (TaskKind::Recommendation, Format::Text | Format::Idx | Format::Images) => {
+            "recommendation learns from a table of who chose what"
+        }
+        (TaskKind::Anomaly, Format::Text | Format::Idx | Format::Images) => {
+            "anomalies are told among the rows of a table"
+        }
         (TaskKind::LanguageModel, _) => "`data.task` = \"language-model\" reads text, and `data.format` is another",
-        (_, Format::Text) => "text has no classes or values to learn, so `data.task` must be \"language-model\"",
+        (_, Format::Text) => {
+            "text has no classes or values to learn, so `data.task` must be \"language-model\"; texts with a class are a \
+             column of a table (`data.text`)"
+        }
         (TaskKind::Regression, Format::Idx | Format::Images) => {
             "pictures have classes, so `data.task` must be \"classification\""
         }
@@ -234,8 +261,29 @@ fn build_records(source: &Resolved, request: Request<'_>, folder: &Path) -> Resu
     let mut writer = RecordWriter::new(folder, source.config.holdout.clone(), request.seed);
     let records = source.read(request, &mut writer)?;
     let scale = writer.finish(&records)?;
-    let Records { input, target, table } = records;
+    let Records { input, target, table, tokenizer } = records;
+    if let Some(tokenizer) = tokenizer {
+        tokenizer.save(&folder.join(TOKENIZER_FILE))?;
+    }
     write_schema(folder, &Schema { input, target, table, scale, bytes_per_token: None })
+}
+
+fn build_choices(source: &Resolved, folder: &Path, progress: &dyn Fn(&str)) -> Result<()> {
+    let config = &source.config;
+    let Some(asked) = &config.interactions else {
+        return Err(Error::input("`data.task` = \"recommendation\" needs `[data.interactions]`")
+            .next("name the columns, as in `interactions = { user = \"user\", item = \"item\" }`"));
+    };
+    let found = source::table::read_choices(&source.files, config, asked)?;
+    let parts = interactions::shared_out(&found.by_user, asked.split, (config.holdout.validation, config.holdout.test));
+    let choices: usize = parts.iter().map(Vec::len).sum();
+    progress(&format!("{choices} choices by {} users of {} items", found.users.len(), found.items.len()));
+    interactions::write(folder, &parts)?;
+    let input = InputSchema::Choices { users: found.users, items: found.items };
+    write_schema(
+        folder,
+        &Schema { input, target: TargetSchema::Items, table: None, scale: None, bytes_per_token: None },
+    )
 }
 
 pub(super) fn write_schema(folder: &Path, schema: &Schema) -> Result<()> {

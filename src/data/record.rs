@@ -107,6 +107,11 @@ impl RecordSink for RecordWriter {
                 extend(&mut elements, values, self.ordinal)?;
                 (Element::F32, values.len())
             }
+            Features::Tokens { ids, vocab } => {
+                let element = Layout::tokens(vocab + 1).element;
+                element.extend(&mut elements, ids);
+                (element, ids.len())
+            }
         };
         let (kind, count) = match target {
             Target::Class(class) => {
@@ -156,12 +161,15 @@ fn check(layout: &Layout, classes: u32, records: &Records) -> Result<usize> {
     let (channels, width, element) = match &records.input {
         InputSchema::Image { channels, height, width } => (*channels, channels * height * width, Element::U8),
         InputSchema::Table { columns } => (columns.len(), columns.len(), Element::F32),
-        InputSchema::Tokens { .. } => return Err(Error::failed("tokens are not records")),
+        InputSchema::Windows { columns, length, .. } => (columns.len(), length * columns.len(), Element::F32),
+        InputSchema::Tokens { vocab, context } => (0, *context, Layout::tokens(vocab + 1).element),
+        InputSchema::Choices { .. } => return Err(Error::failed("choices are not records")),
     };
     let targets = match &records.target {
         TargetSchema::Classes { names } => names.len() >= classes as usize && layout.target == TargetKind::Class,
         TargetSchema::Values { names } => names.len() as u64 == layout.targets && layout.target == TargetKind::Values,
-        TargetSchema::NextToken => false,
+        TargetSchema::Itself { .. } => classes <= 2 && layout.target == TargetKind::Class,
+        TargetSchema::NextToken | TargetSchema::Items => false,
     };
     if width as u64 != layout.width || element != layout.element || !targets {
         return Err(Error::failed(format!("the rows do not fit their description {records:?}")));
@@ -213,6 +221,7 @@ mod tests {
             input: InputSchema::Table { columns: (0..columns).map(|i| format!("c{i}")).collect() },
             target: TargetSchema::Values { names: vec!["y".into()] },
             table: None,
+            tokenizer: None,
         }
     }
 
@@ -226,7 +235,7 @@ mod tests {
         writer.push(Some(Split::Test), Features::U8(&[77]), Target::Class(1)).unwrap();
         let input = InputSchema::Image { channels: 1, height: 1, width: 1 };
         let target = TargetSchema::Classes { names: vec!["a".into(), "b".into()] };
-        let scale = writer.finish(&Records { input, target, table: None }).unwrap().unwrap();
+        let scale = writer.finish(&Records { input, target, table: None, tokenizer: None }).unwrap().unwrap();
         assert_eq!((scale.mean, scale.std), (vec![0.5], vec![0.5]));
     }
 
@@ -241,6 +250,7 @@ mod tests {
                 input: InputSchema::Image { channels: 2, height: 1, width: 2 },
                 target: TargetSchema::Classes { names: vec!["a".into(), "b".into()] },
                 table: None,
+                tokenizer: None,
             })
             .unwrap()
             .unwrap();

@@ -74,6 +74,46 @@ pub enum InputSchema {
         /// Their names, in order.
         columns: Vec<String>,
     },
+    /// Windows over the rows of a table, `[length, columns]` each, stored as `f32` after all transforms.
+    Windows {
+        /// Names of a row's features, in order.
+        columns: Vec<String>,
+        /// Rows.
+        length: usize,
+        /// What is known of the targets of a forecast.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        forecast: Option<Forecast>,
+    },
+    /// A user, to whom items are recommended; the position of a name is its id.
+    Choices {
+        /// Names of users.
+        users: Vec<String>,
+        /// Names of items.
+        items: Vec<String>,
+    },
+}
+
+impl Schema {
+    /// What is known of the values that are forecast; nothing of other data.
+    pub fn forecast(&self) -> Option<&Forecast> {
+        match &self.input {
+            InputSchema::Windows { forecast, .. } => forecast.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// What the training rows say of the values that are forecast.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// For every target, the feature of a row that is its own past.
+    pub past: Vec<usize>,
+    /// Rows after which values come again; 1 where nothing is known of it.
+    pub season: usize,
+    /// For every target, how far its values are from those a season before, on average.
+    pub naive: Vec<f64>,
+    /// Of every output; a model gives values in units of it.
+    pub scale: Scale,
 }
 
 /// One example's target.
@@ -92,13 +132,20 @@ pub enum TargetSchema {
         /// The columns' names.
         names: Vec<String>,
     },
+    /// The items that the user chooses.
+    Items,
+    /// The row itself; whether it is an anomaly is known of labelled rows.
+    Itself {
+        /// Whether rows say what they are.
+        labelled: bool,
+    },
 }
 
 impl TargetSchema {
     /// The names of classes or values.
     pub fn names(&self) -> &[String] {
         match self {
-            Self::NextToken => &[],
+            Self::NextToken | Self::Items | Self::Itself { .. } => &[],
             Self::Classes { names } | Self::Values { names } => names,
         }
     }

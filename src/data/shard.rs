@@ -35,6 +35,24 @@ impl Element {
         }
     }
 
+    /// Appends ids, which are below the vocabulary that the element was chosen for.
+    pub fn extend(self, bytes: &mut Vec<u8>, ids: &[u32]) {
+        match self {
+            Self::U8 => bytes.extend(ids.iter().map(|&id| id as u8)),
+            Self::U16 => bytes.extend(ids.iter().flat_map(|&id| (id as u16).to_le_bytes())),
+            Self::U32 | Self::F32 => bytes.extend(ids.iter().flat_map(|id| id.to_le_bytes())),
+        }
+    }
+
+    /// The ids that [`Self::extend`] appended.
+    pub fn ids(self, bytes: &[u8]) -> Vec<u32> {
+        match self {
+            Self::U8 => bytes.iter().map(|&b| u32::from(b)).collect(),
+            Self::U16 => bytes.as_chunks::<2>().0.iter().map(|b| u32::from(u16::from_le_bytes(*b))).collect(),
+            Self::U32 | Self::F32 => bytes.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect(),
+        }
+    }
+
     fn from_tag(tag: u32) -> Option<Self> {
         [Self::U8, Self::U16, Self::U32, Self::F32].into_iter().find(|&e| e as u32 == tag)
     }

@@ -1,6 +1,6 @@
 //! What a reader of examples hands to the shards.
 
-use super::{InputSchema, Split, TableSchema, TargetSchema};
+use super::{InputSchema, Split, TableSchema, TargetSchema, Tokenizer};
 use crate::error::Result;
 
 /// One example's features, as they are stored.
@@ -10,6 +10,13 @@ pub enum Features<'a> {
     U8(&'a [u8]),
     /// Features of a table.
     F32(&'a [f32]),
+    /// A text: as many ids as the longest may have, padded with the size of the vocabulary.
+    Tokens {
+        /// The ids.
+        ids: &'a [u32],
+        /// Number of ids beside the padding's.
+        vocab: usize,
+    },
 }
 
 /// One example's target.
@@ -36,4 +43,6 @@ pub struct Records {
     pub target: TargetSchema,
     /// Tables: what was learned of the columns.
     pub table: Option<TableSchema>,
+    /// Texts: what made tokens of them.
+    pub tokenizer: Option<Tokenizer>,
 }

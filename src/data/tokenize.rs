@@ -15,20 +15,27 @@ use crate::error::{Error, Result};
 /// Writes the tokenizer, the shards and the schema into `folder`. `given` is the file of a ready tokenizer.
 pub(super) fn build(source: &Resolved, given: Option<&Path>, folder: &Path, progress: &dyn Fn(&str)) -> Result<()> {
     let config = &source.config;
-    let utf8 = config.tokenizer != TokenizerKind::Bytes;
+    let kind = config.tokenizer_kind();
+    let utf8 = kind != TokenizerKind::Bytes;
     let corpus = |separator: bool| {
         let reading = Reading { utf8, newlines: !separator, limit: config.limit };
         Corpus::open(&source.files, reading, config.holdout.clone())
     };
     let joined = corpus(false)?;
     progress(&format!("preparing {} of text", size(joined.len())));
-    let tokenizer = match (&config.tokenizer, given) {
+    let tokenizer = match (&kind, given) {
         (_, Some(file)) => Tokenizer::from_hf_file(file)?,
         (TokenizerKind::Char, _) => Tokenizer::Char(Arc::new(alphabet(&joined)?.characters())),
         (TokenizerKind::Gpt2, _) => Tokenizer::gpt2(),
         (TokenizerKind::Bpe(size), _) => {
             progress("learning the byte-pair vocabulary on the training split");
             Tokenizer::train_bpe(*size, training_texts(&joined))?
+        }
+        (TokenizerKind::Words(_), _) => {
+            return Err(Error::input(
+                "`data.tokenizer.words` loses the spaces between words, which a language model needs",
+            )
+            .next("use `{ bpe = 8000 }`"));
         }
         (TokenizerKind::Bytes | TokenizerKind::File(_), _) => Tokenizer::Bytes,
     };

@@ -24,6 +24,9 @@ pub struct Adjusted {
     pub half_widths: Vec<f64>,
     /// The confidence of `half_widths`.
     pub level: f64,
+    /// Anomalies: the score from which a row is told to be one, by a quantile of the training rows' scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
 }
 
 /// Fits temperature or interval widths on validation rows.
@@ -32,10 +35,10 @@ pub struct Adjusted {
 /// covers new rows of the same kind at least `level` of the time.
 pub fn calibrate(validation: &Predictions, step: u64, level: f64) -> Adjusted {
     let half_widths = match &validation.truth {
-        Truth::Classes(_) => Vec::new(),
+        Truth::Classes(_) | Truth::Anomalies(_) | Truth::Users(_) => Vec::new(),
         Truth::Values(_) => residuals(validation).iter().map(|errors| half_width(errors, level)).collect(),
     };
-    Adjusted { step, temperature: fit_temperature(validation), half_widths, level }
+    Adjusted { step, temperature: fit_temperature(validation), half_widths, level, threshold: None }
 }
 
 fn half_width(errors: &[f64], level: f64) -> f64 {
@@ -49,6 +52,12 @@ fn half_width(errors: &[f64], level: f64) -> f64 {
 impl Adjusted {
     /// The file's name in a run's folder.
     pub const FILE: &str = "calibration.json";
+
+    /// What a run's folder keeps for the checkpoint of `step`; `None` where there is nothing, or it is of another step.
+    pub fn load(folder: &Path, step: u64) -> Option<Self> {
+        let text = std::fs::read(folder.join(Self::FILE)).ok().filter(|text| text.len() < 1 << 20)?;
+        serde_json::from_slice::<Self>(&text).ok().filter(|adjusted| adjusted.step == step)
+    }
 
     /// Writes it into a run's folder.
     pub fn store(&self, folder: &Path) -> Result<()> {

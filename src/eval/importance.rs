@@ -11,7 +11,8 @@ use crate::{
     data::{HostInput, InputSchema, Split, TargetSchema},
     error::{Error, Result},
     metric::{Counted, Headline, Predictions, splitmix},
-    task::{host, upload_input},
+    model::Input,
+    task::{anomaly_scores, host, upload_input},
 };
 
 /// Rows that are shuffled at most, drawn at random.
@@ -100,9 +101,13 @@ impl Judge<'_> {
         for rows in table.values.chunks(BATCH * table.columns.max(1)) {
             let input = HostInput::Floats { values: rows.to_vec(), shape: vec![table.columns] };
             let input = upload_input(&input, rows.len() / table.columns.max(1), self.device)?;
+            let Input::Features(x) = input.clone() else {
+                return Err(Error::failed("a row of a table is no vector of features"));
+            };
             let found = self.compute.scope(|| self.model.outputs(input, self.compute.activations).logits());
             outputs.extend(host(match self.task.schema().target {
                 TargetSchema::Classes { .. } => activation::softmax(found, 1),
+                TargetSchema::Itself { .. } => anomaly_scores(found, x).unsqueeze_dim(1),
                 _ => found,
             })?);
         }

@@ -69,6 +69,7 @@ impl Judge<'_> {
 
     fn measure(self, mut meter: Meter, pass: Pass) -> Result<Meter> {
         let Self { model, task, dataset, device, compute } = self;
+        let pass = Pass { batch: pass.batch.min(task.most_rows()), ..pass };
         for rows in pass.rows(dataset.len(pass.split)) {
             let batch = dataset.batch(pass.split, &rows, 0)?;
             let (input, targets) = task.upload(&batch, device)?;

@@ -53,8 +53,16 @@ pub fn slices(
     let place = columns.iter().position(|name| name == column);
     let table = read_rows(dataset, split, 0, 0)?;
     let rows = table.values.chunks_exact(table.columns.max(1));
+    let coded = schema.and_then(|schema| schema.coded(column));
     let parts = match (categories, place) {
-        (Some((names, first)), _) => by_category(rows.map(|row| row.get(first..).unwrap_or_default()), names),
+        (Some((names, first)), _) => {
+            let own = rows.map(|row| row.get(first..first + names.len()).unwrap_or_default());
+            by_category(own.map(|features| features.iter().position(|value| *value == 1.0)), names)
+        }
+        (None, Some(place)) if coded.is_some() => {
+            let codes = rows.map(|row| row.get(place).map(|code| *code as usize));
+            by_category(codes, coded.map_or(&[], |(names, _)| names))
+        }
         (None, Some(place)) => {
             let values = rows.filter_map(|row| row.get(place)).map(|value| f64::from(*value));
             parts(&values.map(|value| schema.map_or(value, |s| s.unscaled(place, value))).collect::<Vec<_>>())
@@ -75,13 +83,13 @@ pub fn slices(
     Ok(Sliced { column: column.into(), slices: parts.into_iter().map(slice).collect() })
 }
 
-/// The rows of every category; `rows` begin with a feature for each.
-fn by_category<'a>(rows: impl Iterator<Item = &'a [f32]>, names: &[String]) -> Vec<(String, Vec<usize>)> {
+/// The rows of every category, from the place of each row's own among `names`.
+fn by_category(rows: impl Iterator<Item = Option<usize>>, names: &[String]) -> Vec<(String, Vec<usize>)> {
     let mut parts: Vec<(String, Vec<usize>)> = names.iter().map(|name| (name.clone(), vec![])).collect();
     parts.push(("any other".into(), vec![]));
-    for (row, features) in rows.enumerate() {
-        let found = features.iter().take(names.len()).position(|value| *value == 1.0);
-        if let Some((_, rows)) = parts.get_mut(found.unwrap_or(names.len())) {
+    for (row, found) in rows.enumerate() {
+        let place = found.filter(|&place| place < names.len()).unwrap_or(names.len());
+        if let Some((_, rows)) = parts.get_mut(place) {
             rows.push(row);
         }
     }
@@ -148,9 +156,9 @@ mod tests {
 
     #[test]
     fn categories_are_slices_of_their_own() {
-        let rows: [&[f32]; 4] = [&[0.0, 1.0, 7.0], &[1.0, 0.0, 7.0], &[0.0, 0.0, 1.0], &[0.0, 1.0, 0.0]];
-        let found = by_category(rows.into_iter(), &["a".into(), "b".into()]);
-        assert_eq!(found, [("a".into(), vec![1]), ("b".into(), vec![0, 3]), ("any other".into(), vec![2])]);
+        let places = [Some(1), Some(0), None, Some(1), Some(2)];
+        let found = by_category(places.into_iter(), &["a".into(), "b".into()]);
+        assert_eq!(found, [("a".into(), vec![1]), ("b".into(), vec![0, 3]), ("any other".into(), vec![2, 4])]);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! A trained run before its judges: metrics with their worth, and the best classic model beside it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
@@ -9,7 +12,7 @@ use crate::{
     data::{Dataset, Split},
     error::{Error, Result},
     eval::{Adjusted, Aimed, Assessment, Importance, Judge, Pass, Sliced, assess, calibrate, importance, slices},
-    metric::{Headline, Predictions, Resampling},
+    metric::{Headline, Predictions, Resampling, Truth, flagged, score_threshold},
     task::Report,
     train::{INFERENCE, Setup, Trained},
 };
@@ -116,7 +119,16 @@ pub fn judge(trained: &Trained, split: Split, asked: &Asked, say: &dyn Fn(&str))
         _ => on(Split::Validation)?.1,
     };
     let how = Resampling { times: plan.eval.resamples, level: plan.eval.level, seed: plan.run.seed };
-    let known = validation.as_ref().map(|known| (known, calibrate(known, step, how.level)));
+    let mut known = validation.as_ref().map(|known| (known, calibrate(known, step, how.level)));
+    if let Truth::Anomalies(_) = &predictions.truth {
+        let share = plan.data.anomaly.clone().unwrap_or_default().quantile;
+        let threshold = on(Split::Train)?.1.and_then(|training| score_threshold(&training.outputs, share));
+        found.report.metrics.extend(threshold.map(|t| told(&predictions, t)).unwrap_or_default());
+        known.iter_mut().for_each(|(_, adjusted)| adjusted.threshold = threshold);
+        if known.is_none() {
+            keep(&Adjusted { threshold, ..calibrate(&predictions, step, how.level) }, trained.dir.path(), say);
+        }
+    }
     if let Some((_, adjusted)) = &known {
         keep(adjusted, trained.dir.path(), say);
     }
@@ -136,6 +148,21 @@ pub fn judge(trained: &Trained, split: Split, asked: &Asked, say: &dyn Fn(&str))
         columns.iter().map(|column| slices(&predictions, dataset, split, column, how)).collect::<Result<_>>()?;
     found.predictions = Some(predictions);
     Ok(found)
+}
+
+/// What the threshold tells of the rows: the share that it flags, and how right it is where that is known.
+fn told(predictions: &Predictions, threshold: f64) -> BTreeMap<String, f64> {
+    let Some(cut) = flagged(predictions, threshold) else { return BTreeMap::new() };
+    let share = (cut.true_positives + cut.false_positives) as f64 / predictions.len().max(1) as f64;
+    let known = cut.true_positives + cut.false_negatives > 0;
+    let figures = [
+        ("threshold", Some(threshold)),
+        ("flagged", Some(share)),
+        ("precision", cut.precision.filter(|_| known)),
+        ("recall", cut.recall),
+        ("f1", cut.f1.filter(|_| known)),
+    ];
+    figures.into_iter().filter_map(|(name, value)| Some((name.to_string(), value?))).collect()
 }
 
 fn language_model(found: Found, asked: &Asked) -> Result<Found> {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Predictions, Truth,
+    Predictions, Truth, USER_FIGURES,
     curves::{Ranking, areas_counted},
     predictions::argmax,
     ratio, weighted_mean,
@@ -32,11 +32,22 @@ pub enum Headline {
     Mae,
     /// Coefficient of determination.
     R2,
+    /// Share of the items that a user chose which are among the first 10.
+    #[serde(rename = "recall@10")]
+    Recall,
+    /// Normalised discounted cumulative gain of the first 10 items.
+    #[serde(rename = "ndcg@10")]
+    Ndcg,
+    /// Mean over users of one over the place of the highest item that they chose.
+    Mrr,
+    /// Share of users of whose items one is among the first 10.
+    #[serde(rename = "hit@10")]
+    Hit,
 }
 
 impl Headline {
     /// Every one, classification's first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Accuracy,
         Self::Auroc,
         Self::AveragePrecision,
@@ -45,6 +56,10 @@ impl Headline {
         Self::Rmse,
         Self::Mae,
         Self::R2,
+        Self::Recall,
+        Self::Ndcg,
+        Self::Mrr,
+        Self::Hit,
     ];
 
     /// As reports and configs spell it.
@@ -58,12 +73,31 @@ impl Headline {
             Self::Rmse => "rmse",
             Self::Mae => "mae",
             Self::R2 => "r2",
+            Self::Recall => "recall@10",
+            Self::Ndcg => "ndcg@10",
+            Self::Mrr => "mrr",
+            Self::Hit => "hit@10",
         }
     }
 
-    /// Whether it is a figure of classes rather than of values.
+    /// Whether it is a figure of classes.
     pub fn of_classes(self) -> bool {
-        !matches!(self, Self::Rmse | Self::Mae | Self::R2)
+        !self.of_values() && !self.of_users()
+    }
+
+    /// Whether it is a figure of values.
+    pub fn of_values(self) -> bool {
+        matches!(self, Self::Rmse | Self::Mae | Self::R2)
+    }
+
+    /// Whether it is a figure of what is recommended to users.
+    pub fn of_users(self) -> bool {
+        matches!(self, Self::Recall | Self::Ndcg | Self::Mrr | Self::Hit)
+    }
+
+    /// Whether it is a figure of scores of anomalies.
+    pub fn of_scores(self) -> bool {
+        matches!(self, Self::Auroc | Self::AveragePrecision)
     }
 
     /// Whether more is better.
@@ -71,11 +105,13 @@ impl Headline {
         !matches!(self, Self::LogLoss | Self::Rmse | Self::Mae)
     }
 
-    /// The one to compare by where none is asked for: AUROC of two classes, accuracy of more, RMSE of values.
+    /// The one to compare by where none is asked for: AUROC of two classes or of anomalies, accuracy of more,
+    /// RMSE of values, NDCG of recommendations.
     pub fn usual(predictions: &Predictions) -> Self {
         match (&predictions.truth, predictions.width) {
             (Truth::Values(_), _) => Self::Rmse,
-            (Truth::Classes(_), 2) => Self::Auroc,
+            (Truth::Users(_), _) => Self::Ndcg,
+            (Truth::Classes(_), 2) | (Truth::Anomalies(_), _) => Self::Auroc,
             _ => Self::Accuracy,
         }
     }
@@ -105,6 +141,9 @@ enum Kind {
     },
     /// For every target column: truth, error.
     Values(Vec<Vec<(f64, f64)>>),
+    Anomalies(Ranking),
+    /// The figures of every user.
+    Users(Vec<f32>),
 }
 
 impl Counted {
@@ -119,6 +158,10 @@ impl Counted {
             Truth::Values(values) => {
                 Kind::Values((0..width).map(|c| column(&predictions.outputs, values, width, c)).collect())
             }
+            Truth::Anomalies(flags) => Kind::Anomalies(Ranking::new(
+                predictions.outputs.iter().zip(flags).map(|(score, flag)| (*score, *flag)),
+            )),
+            Truth::Users(_) => Kind::Users(predictions.outputs.clone()),
             Truth::Classes(ids) => {
                 let ranked = if width == 2 { 1..2 } else { 0..if width > MAX_RANKED { 0 } else { width } };
                 let rank = |class: usize| {
@@ -170,6 +213,19 @@ impl Counted {
                     (Headline::F1Macro, weighted_mean(cells.iter().map(|cell| (cell.f1(), 1.0)))),
                     (Headline::LogLoss, ratio(nats, n)),
                 ]
+            }
+            Kind::Anomalies(ranking) => {
+                let (auroc, precision) = areas_counted(ranking, counts);
+                vec![(Headline::Auroc, auroc), (Headline::AveragePrecision, precision)]
+            }
+            Kind::Users(figures) => {
+                let n = f64::from(counts.iter().sum::<u32>());
+                let mean = |place: usize| {
+                    let own = figures.iter().skip(place).step_by(USER_FIGURES).zip(counts);
+                    ratio(own.map(|(v, count)| f64::from(*v) * f64::from(*count)).sum(), n)
+                };
+                let names = [Headline::Recall, Headline::Ndcg, Headline::Mrr, Headline::Hit];
+                names.into_iter().enumerate().map(|(place, name)| (name, mean(place))).collect()
             }
             Kind::Values(columns) => {
                 let each: Vec<[Option<f64>; 3]> = columns.iter().map(|rows| errors(rows, counts)).collect();

@@ -4,6 +4,7 @@
 //! that isn't defined (a class that never occurs, an AUROC with one class) is `None` and left out of `metrics()`.
 //! A prediction that isn't finite makes every figure undefined and is counted in `non_finite`.
 
+mod anomaly;
 mod bootstrap;
 mod calibration;
 mod classification;
@@ -12,11 +13,13 @@ mod folds;
 mod headline;
 mod language;
 mod predictions;
+mod ranked;
 mod regression;
 mod threshold;
 
 use std::collections::BTreeMap;
 
+pub use anomaly::{Anomalies, flagged, score_threshold};
 pub(crate) use bootstrap::splitmix;
 pub use bootstrap::{Estimate, Interval, Paired, Resampling, estimates, paired, percentile_interval, resamples};
 pub use calibration::{BINS, Calibration, ReliabilityBin, Temperature, calibration, fit_temperature};
@@ -26,6 +29,7 @@ pub use folds::{PairedTest, corrected_t};
 pub use headline::{Counted, Figures, Headline};
 pub use language::{Language, LanguageReport};
 pub use predictions::{Predictions, Truth};
+pub use ranked::{Ranked, RankedReport, USER_FIGURES, places, top, user_figures};
 pub use regression::{Regression, RegressionReport, TargetReport};
 pub use threshold::{Aim, Cut, choose_threshold, cut};
 

@@ -1,5 +1,6 @@
 //! What a model said of rows, beside the truth.
 
+use super::USER_FIGURES;
 use crate::error::{Error, Result};
 
 /// A model's outputs on rows, kept for figures that need all of them at once.
@@ -20,6 +21,10 @@ pub enum Truth {
     Classes(Vec<u32>),
     /// `[rows, width]`
     Values(Vec<f32>),
+    /// Whether each row is an anomaly; the one output is its score.
+    Anomalies(Vec<bool>),
+    /// As many users; the outputs are the figures of each ([`super::user_figures`]).
+    Users(usize),
 }
 
 impl Predictions {
@@ -31,6 +36,8 @@ impl Predictions {
         let (rows, sound) = match &truth {
             Truth::Classes(ids) => (ids.len(), ids.iter().all(|&id| (id as usize) < width)),
             Truth::Values(values) => (values.len() / width.max(1), true),
+            Truth::Anomalies(flags) => (flags.len(), width == 1),
+            Truth::Users(users) => (*users, width == USER_FIGURES),
         };
         if !sound || width == 0 || rows.checked_mul(width) != Some(outputs.len()) {
             return Err(Error::failed(format!("{} outputs in rows of {width} for {rows} targets", outputs.len())));
@@ -62,7 +69,7 @@ impl Predictions {
     pub fn classes(&self) -> &[u32] {
         match &self.truth {
             Truth::Classes(ids) => ids,
-            Truth::Values(_) => &[],
+            _ => &[],
         }
     }
 
@@ -75,6 +82,10 @@ impl Predictions {
         let truth = match &self.truth {
             Truth::Classes(ids) => Truth::Classes(rows.iter().filter_map(|row| ids.get(*row).copied()).collect()),
             Truth::Values(values) => Truth::Values(pick(values)),
+            Truth::Anomalies(flags) => {
+                Truth::Anomalies(rows.iter().filter_map(|row| flags.get(*row).copied()).collect())
+            }
+            Truth::Users(users) => Truth::Users(rows.iter().filter(|row| *row < users).count()),
         };
         Self { outputs: pick(&self.outputs), width: self.width, truth }
     }

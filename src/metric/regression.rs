@@ -116,6 +116,13 @@ impl Sums {
 }
 
 impl RegressionReport {
+    /// Mean absolute scaled error (Hyndman and Koehler 2006): errors over those of repeating the value of a season before,
+    /// `naive`, one for each of the series whose steps ahead follow each other among the targets; the mean over targets.
+    pub fn mase(&self, naive: &[f64]) -> Option<f64> {
+        let scaled = |(target, naive): (&TargetReport, &f64)| (target.mae.and_then(|mae| ratio(mae, *naive)), 1.0);
+        weighted_mean(self.per_target.iter().zip(naive.iter().cycle()).map(scaled))
+    }
+
     /// `mse`, `mae`, `rmse`, `r2`, averaged over targets.
     pub fn metrics(&self) -> BTreeMap<String, f64> {
         let mean = &self.mean;

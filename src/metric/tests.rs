@@ -81,6 +81,63 @@ fn language_agrees_with_numpy() {
 }
 
 #[test]
+fn rankings_agree_with_scikit_learn() {
+    let fixture: Value = serde_json::from_str(FIXTURE).unwrap();
+    let mut metric = Ranked::default();
+    for user in fixture["recommendation"]["users"].as_array().unwrap() {
+        let scores = numbers::<f32>(&user["scores"]);
+        let places = places(&scores, &numbers::<u32>(&user["seen"]), &numbers::<u32>(&user["chosen"])).unwrap();
+        let mut one = Ranked::default();
+        one.add(Some(&places));
+        close(&serde_json::to_value(one.finish().figures).unwrap(), &user["figures"], "a user");
+        for (ours, name) in user_figures(&places).iter().zip(["recall@10", "ndcg@10", "mrr", "hit@10"]) {
+            assert!((f64::from(*ours) - user["figures"][name].as_f64().unwrap()).abs() < 1e-6, "{name}");
+        }
+        metric.add(Some(&places));
+    }
+    close(&serde_json::to_value(metric.finish().figures).unwrap(), &fixture["recommendation"]["metrics"], "users");
+}
+
+#[test]
+fn equal_scores_stand_in_the_order_of_their_ids_and_what_was_chosen_before_stands_nowhere() {
+    assert_eq!(places(&[1.0, 2.0, 2.0, 2.0], &[1], &[3, 0]), Some(vec![2, 3]));
+    assert_eq!(places(&[1.0, f32::NAN], &[], &[0]), None);
+    assert_eq!(top(&[1.0, 2.0, 2.0, 5.0], &[3], 2), [1, 2]);
+    let mut undefined = Ranked::default();
+    undefined.add(Some(&[1]));
+    undefined.add(None);
+    assert!(undefined.finish().figures.is_empty());
+}
+
+#[test]
+fn scores_of_anomalies_agree_with_scikit_learn() {
+    let fixture: Value = serde_json::from_str(FIXTURE).unwrap();
+    let case = &fixture["anomalies"];
+    let (scores, flags) = (numbers::<f32>(&case["scores"]), numbers::<bool>(&case["flags"]));
+    let mut metric = Anomalies::new(true);
+    scores.chunks(7).zip(flags.chunks(7)).for_each(|(scores, flags)| metric.add(scores, flags));
+    close(&serde_json::to_value(metric.figures()).unwrap(), &case["metrics"], "anomalies");
+    let threshold = score_threshold(&numbers::<f32>(&case["training"]), 0.95).unwrap();
+    close(&threshold.into(), &case["threshold"], "threshold");
+    let cut = flagged(&metric.predictions().unwrap(), threshold).unwrap();
+    let figures = defined([("precision", cut.precision), ("recall", cut.recall), ("f1", cut.f1)]);
+    close(&serde_json::to_value(figures).unwrap(), &case["cut"], "cut");
+    let mut unlabelled = Anomalies::new(false);
+    unlabelled.add(&[1.0, 3.0], &[false, false]);
+    assert_eq!(unlabelled.figures().into_iter().collect::<Vec<_>>(), [("loss".to_string(), 2.0)]);
+}
+
+#[test]
+fn scaled_errors_agree_with_numpy() {
+    let fixture: Value = serde_json::from_str(FIXTURE).unwrap();
+    let case = &fixture["forecasts"];
+    let mut metric = Regression::new(6);
+    metric.add(&numbers::<f32>(&case["predictions"]), &numbers::<f32>(&case["targets"])).unwrap();
+    let mase = metric.finish().mase(&numbers::<f64>(&case["naive"])).unwrap();
+    close(&mase.into(), &case["mase"], "mase");
+}
+
+#[test]
 fn nothing_and_non_finite_predictions_are_undefined_not_nan() {
     assert!(Classification::new(3).finish().metrics().is_empty());
     assert!(Regression::new(1).finish().metrics().is_empty());

@@ -3,8 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{
+    AutoencoderConfig, Conv1dModelConfig, EmbeddingBagConfig, EncoderConfig, FactorsConfig, FtTransformerConfig,
+    NeumfConfig, RecurrentModelConfig, SeriesGruConfig, SeriesTransformerConfig, TwoTowerConfig, VaeConfig,
+    WideAndDeepConfig,
+};
+
 /// The shape of one example, as a model sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InputShape {
     /// `context` token ids below `vocab`.
     Tokens {
@@ -15,6 +21,13 @@ pub enum InputShape {
     },
     /// A vector of this many features.
     Features(usize),
+    /// The same, some of which are codes of categories.
+    Mixed {
+        /// All features.
+        features: usize,
+        /// Those that are codes.
+        codes: Vec<Categories>,
+    },
     /// `[channels, height, width]`.
     Image {
         /// 1 or 3.
@@ -24,10 +37,33 @@ pub enum InputShape {
         /// Columns of pixels.
         width: usize,
     },
+    /// A window of steps.
+    Sequence {
+        /// Steps.
+        length: usize,
+        /// Values of a step.
+        values: usize,
+    },
+    /// A user, and items to score for it.
+    Choices {
+        /// Number of users.
+        users: usize,
+        /// Number of items.
+        items: usize,
+    },
+}
+
+/// A feature that is a code to embed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Categories {
+    /// Index of the feature.
+    pub feature: usize,
+    /// Codes are below this; the last one stands for a category that training did not see.
+    pub codes: usize,
 }
 
 /// What a model maps from and to; the task derives it from the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
     /// The shape of one example.
     pub input: InputShape,
@@ -49,9 +85,37 @@ pub enum ModelConfig {
     Gpt(GptConfig),
     /// A vision transformer.
     Vit(VitConfig),
+    /// A transformer over the columns of a table.
+    FtTransformer(FtTransformerConfig),
+    /// A linear model and a perceptron over a table, trained as one.
+    WideAndDeep(WideAndDeepConfig),
+    /// The mean of a text's embeddings, then a perceptron.
+    EmbeddingBag(EmbeddingBagConfig),
+    /// A long short-term memory over a text.
+    Lstm(RecurrentModelConfig),
+    /// Gated recurrent units over a text.
+    Gru(RecurrentModelConfig),
+    /// A transformer encoder over a text, from scratch or pretrained.
+    Encoder(EncoderConfig),
+    /// Windows: convolutions over their steps.
+    Conv1d(Conv1dModelConfig),
+    /// Windows: gated recurrent units.
+    SeriesGru(SeriesGruConfig),
+    /// Windows: a transformer over their steps.
+    SeriesTransformer(SeriesTransformerConfig),
+    /// Anomalies: rows through a narrow code and back.
+    Autoencoder(AutoencoderConfig),
+    /// Anomalies: the same with a code that is a distribution.
+    Vae(VaeConfig),
+    /// Recommendation: a vector and a bias for every user and item.
+    MatrixFactorization(FactorsConfig),
+    /// Recommendation: neural collaborative filtering.
+    Neumf(NeumfConfig),
+    /// Recommendation: a tower for users and one for items.
+    TwoTower(TwoTowerConfig),
 }
 
-/// `kind = "linear"`.
+/// `kind = "linear"`; over a text, a bag of its tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct LinearModelConfig {}

@@ -2,38 +2,65 @@
 
 use burn::{
     module::Module,
-    tensor::{Device, Tensor},
+    tensor::{Device, FloatDType, Int, Tensor},
 };
 
-use super::{LinearModelConfig, Signature, cost::Cost, rules};
+use super::{Input, InputShape, LinearModelConfig, Signature, columns, cost::Cost, rules, text::Texts};
 use crate::{error::Result, nn};
 
 const KIND: &str = "linear";
 
-/// An affine map.
+/// An affine map; of a text, over how often it has every token.
 #[derive(Module, Debug)]
 pub struct LinearModel {
     head: nn::Linear,
 }
 
 impl LinearModelConfig {
+    /// Features, or tokens.
+    fn inputs(&self, sig: &Signature) -> Result<usize> {
+        columns::no_codes(KIND, sig)?;
+        match sig.input {
+            InputShape::Tokens { .. } => rules::text(KIND, sig).map(|(vocab, _)| vocab),
+            _ => rules::features(KIND, sig),
+        }
+    }
+
     pub(super) fn check(&self, sig: &Signature) -> Result<()> {
-        rules::features(KIND, sig).map(drop)
+        self.inputs(sig).map(drop)
     }
 
     pub(super) fn cost(&self, sig: &Signature) -> Result<Cost> {
-        Ok(Cost::linear(rules::features(KIND, sig)?, sig.outputs, true, 1))
+        let inputs = self.inputs(sig)?;
+        let mut cost = Cost::linear(inputs, sig.outputs, true, 1);
+        if let InputShape::Tokens { .. } = sig.input {
+            cost.flops = 0.0; // rows are added up, and nothing is multiplied
+        }
+        Ok(cost)
     }
 
     pub(super) fn init(&self, sig: &Signature, device: &Device) -> Result<LinearModel> {
-        let inputs = rules::features(KIND, sig)?;
-        Ok(LinearModel { head: nn::LinearConfig::new(inputs, sig.outputs).init(device) })
+        Ok(LinearModel { head: nn::LinearConfig::new(self.inputs(sig)?, sig.outputs).init(device) })
     }
 }
 
 impl LinearModel {
-    /// `[b, features]` to `[b, outputs]`.
-    pub(super) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        self.head.forward(x)
+    /// `[b, features]`, or ids `[b, t]`, to `[b, outputs]`.
+    pub(super) fn forward(&self, input: Input, compute: FloatDType) -> Tensor<2> {
+        match input {
+            Input::Tokens(ids) => self.bag(ids),
+            input => self.head.forward(input.flat().cast(compute)),
+        }
+    }
+
+    /// Counts divided by the root of their sum: what a bag without repeats has a length of 1 by.
+    fn bag(&self, ids: Tensor<2, Int>) -> Tensor<2> {
+        let texts = Texts::new(ids);
+        let rows = kiln_kernels::embedding(self.head.weight.val(), texts.ids.clone()); // [b, t, outputs]
+        let y = texts.sum(rows) / texts.count().sqrt();
+        match &self.head.bias {
+            Some(bias) => y + bias.val().unsqueeze(),
+            None => y,
+        }
     }
 }

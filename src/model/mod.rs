@@ -7,45 +7,93 @@ use burn::{
 
 use crate::{
     error::{Error, Result},
-    nn::Compute,
+    nn::{Cell, Compute},
 };
 
+mod autoencoder;
 mod cnn;
+mod columns;
 mod config;
 mod cost;
 mod decoder;
+mod embedding_bag;
+mod encoder;
+mod factors;
+mod ft_transformer;
 mod gpt;
 mod linear;
 mod mlp;
 mod module;
+mod neumf;
 mod outputs;
+mod pretrained;
+mod recurrent;
 mod resnet;
 mod rules;
+mod series;
 #[cfg(test)]
 mod tests;
+mod text;
+mod two_tower;
 mod vit;
+mod wide_and_deep;
 
+pub use autoencoder::{Autoencoder, AutoencoderConfig, VaeConfig};
 pub use cnn::Cnn;
 pub use config::*;
 pub use decoder::Decoder;
+pub use embedding_bag::{EmbeddingBag, EmbeddingBagConfig};
+pub use encoder::{Encoder, EncoderConfig, NormPlacement};
+pub use factors::{Factors, FactorsConfig};
+pub use ft_transformer::{FtTransformer, FtTransformerConfig};
 pub use gpt::Gpt;
 pub use linear::LinearModel;
 pub use mlp::Mlp;
+pub use neumf::{Neumf, NeumfConfig};
 pub use outputs::Outputs;
+pub use pretrained::Pretrained;
+pub use recurrent::{RecurrentModel, RecurrentModelConfig, Summary};
 pub use resnet::Resnet;
+pub use series::{
+    Conv1dModelConfig, SeriesConv, SeriesGru, SeriesGruConfig, SeriesTransformer, SeriesTransformerConfig,
+};
+pub use text::Pooling;
+pub use two_tower::{TwoTower, TwoTowerConfig};
 pub use vit::Vit;
+pub use wide_and_deep::{WideAndDeep, WideAndDeepConfig};
 
 use cost::Cost;
 
 /// A batch on the device, as a model takes it.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // one a step
 pub enum Input {
-    /// Token ids, `[b, t]`.
+    /// Token ids, `[b, t]`; those of a text are negative at padding.
     Tokens(Tensor<2, Int>),
     /// Standardised features, `[b, f]`.
     Features(Tensor<2>),
     /// Standardised pixels, `[b, channels, height, width]`.
     Image(Tensor<4>),
+    /// Standardised values of windows, `[b, t, f]`.
+    Sequence(Tensor<3>),
+    /// Users and items to score for them.
+    Choices(Choices),
+}
+
+/// Users and items to score for them.
+#[derive(Debug, Clone)]
+pub struct Choices {
+    /// `[b]`.
+    pub users: Tensor<1, Int>,
+    /// `[b, m]`, each user's own, or `[1, m]` for all of them.
+    pub items: Tensor<2, Int>,
+}
+
+impl Choices {
+    /// Users `[b, 1]` and items `[b or 1, m]`.
+    fn places(self) -> (Tensor<2, Int>, Tensor<2, Int>) {
+        (self.users.unsqueeze_dim::<2>(1), self.items)
+    }
 }
 
 /// A network of any kind.
@@ -66,6 +114,30 @@ pub enum Model {
     Gpt(Gpt),
     /// A vision transformer.
     Vit(Vit),
+    /// A transformer over columns.
+    FtTransformer(FtTransformer),
+    /// A linear model and a perceptron.
+    WideAndDeep(WideAndDeep),
+    /// The mean of embeddings.
+    EmbeddingBag(EmbeddingBag),
+    /// An LSTM or a GRU.
+    Recurrent(RecurrentModel),
+    /// A transformer encoder.
+    Encoder(Encoder),
+    /// Convolutions over a window.
+    SeriesConv(SeriesConv),
+    /// Gated recurrent units over a window.
+    SeriesGru(SeriesGru),
+    /// A transformer over a window.
+    SeriesTransformer(SeriesTransformer),
+    /// An autoencoder, variational or not.
+    Autoencoder(Autoencoder),
+    /// A vector and a bias for every user and item.
+    Factors(Factors),
+    /// Neural collaborative filtering.
+    Neumf(Neumf),
+    /// A tower for users and one for items.
+    TwoTower(TwoTower),
 }
 
 impl ModelConfig {
@@ -77,7 +149,31 @@ impl ModelConfig {
             Self::Cnn(_) => "cnn",
             Self::Gpt(_) => "gpt",
             Self::Vit(_) => "vit",
+            Self::FtTransformer(_) => "ft-transformer",
+            Self::WideAndDeep(_) => "wide-and-deep",
+            Self::EmbeddingBag(_) => "embedding-bag",
+            Self::Lstm(_) => "lstm",
+            Self::Gru(_) => "gru",
+            Self::Encoder(_) => "encoder",
+            Self::Conv1d(_) => "conv1d",
+            Self::SeriesGru(_) => "series-gru",
+            Self::SeriesTransformer(_) => "series-transformer",
+            Self::Autoencoder(_) => "autoencoder",
+            Self::Vae(_) => "vae",
+            Self::MatrixFactorization(_) => "matrix-factorization",
+            Self::Neumf(_) => "neumf",
+            Self::TwoTower(_) => "two-tower",
         }
+    }
+
+    /// Whether it reads texts, one example a text; a language model's are endless.
+    pub fn reads_texts(&self) -> bool {
+        matches!(self, Self::Linear(_) | Self::EmbeddingBag(_) | Self::Lstm(_) | Self::Gru(_) | Self::Encoder(_))
+    }
+
+    /// Whether it embeds categories that are given as codes.
+    pub fn embeds_categories(&self) -> bool {
+        matches!(self, Self::Mlp(_) | Self::FtTransformer(_) | Self::WideAndDeep(_))
     }
 
     /// Whether the sizes fit each other and the data.
@@ -95,6 +191,20 @@ impl ModelConfig {
             Self::Cnn(config) => config.check(sig),
             Self::Gpt(config) => config.check(sig),
             Self::Vit(config) => config.check(sig),
+            Self::FtTransformer(config) => config.check(sig),
+            Self::WideAndDeep(config) => config.check(sig),
+            Self::EmbeddingBag(config) => config.check(sig),
+            Self::Lstm(config) => config.check(Cell::Lstm, sig),
+            Self::Gru(config) => config.check(Cell::Gru, sig),
+            Self::Encoder(config) => config.check(sig),
+            Self::Conv1d(config) => config.check(sig),
+            Self::SeriesGru(config) => config.check(sig),
+            Self::SeriesTransformer(config) => config.check(sig),
+            Self::Autoencoder(config) => config.check(sig),
+            Self::Vae(config) => config.check(sig),
+            Self::MatrixFactorization(config) => config.check(sig),
+            Self::Neumf(config) => config.check(sig),
+            Self::TwoTower(config) => config.check(sig),
         }
     }
 
@@ -121,6 +231,20 @@ impl ModelConfig {
             },
             Self::Gpt(config) => Model::Gpt(config.init(sig, device)?),
             Self::Vit(config) => Model::Vit(config.init(sig, device)?),
+            Self::FtTransformer(config) => Model::FtTransformer(config.init(sig, device)?),
+            Self::WideAndDeep(config) => Model::WideAndDeep(config.init(sig, device)?),
+            Self::EmbeddingBag(config) => Model::EmbeddingBag(config.init(sig, device)?),
+            Self::Lstm(config) => Model::Recurrent(config.init(Cell::Lstm, sig, device)?),
+            Self::Gru(config) => Model::Recurrent(config.init(Cell::Gru, sig, device)?),
+            Self::Encoder(config) => Model::Encoder(config.init(sig, device)?),
+            Self::Conv1d(config) => Model::SeriesConv(config.init(sig, device)?),
+            Self::SeriesGru(config) => Model::SeriesGru(config.init(sig, device)?),
+            Self::SeriesTransformer(config) => Model::SeriesTransformer(config.init(sig, device)?),
+            Self::Autoencoder(config) => Model::Autoencoder(config.init(sig, device)?),
+            Self::Vae(config) => Model::Autoencoder(config.init(sig, device)?),
+            Self::MatrixFactorization(config) => Model::Factors(config.init(sig, device)?),
+            Self::Neumf(config) => Model::Neumf(config.init(sig, device)?),
+            Self::TwoTower(config) => Model::TwoTower(config.init(sig, device)?),
         })
     }
 
@@ -134,6 +258,20 @@ impl ModelConfig {
             },
             Self::Gpt(config) => config.cost(sig),
             Self::Vit(config) => config.cost(sig),
+            Self::FtTransformer(config) => config.cost(sig),
+            Self::WideAndDeep(config) => config.cost(sig),
+            Self::EmbeddingBag(config) => config.cost(sig),
+            Self::Lstm(config) => config.cost(Cell::Lstm, sig),
+            Self::Gru(config) => config.cost(Cell::Gru, sig),
+            Self::Encoder(config) => config.cost(sig),
+            Self::Conv1d(config) => config.cost(sig),
+            Self::SeriesGru(config) => config.cost(sig),
+            Self::SeriesTransformer(config) => config.cost(sig),
+            Self::Autoencoder(config) => config.cost(sig),
+            Self::Vae(config) => config.cost(sig),
+            Self::MatrixFactorization(config) => config.cost(sig),
+            Self::Neumf(config) => config.cost(sig),
+            Self::TwoTower(config) => config.cost(sig),
         }
     }
 
@@ -174,6 +312,19 @@ impl Model {
             Self::Cnn(_) | Self::Resnet(_) => "cnn",
             Self::Gpt(_) => "gpt",
             Self::Vit(_) => "vit",
+            Self::FtTransformer(_) => "ft-transformer",
+            Self::WideAndDeep(_) => "wide-and-deep",
+            Self::EmbeddingBag(_) => "embedding-bag",
+            Self::Recurrent(model) => model.name(),
+            Self::Encoder(_) => "encoder",
+            Self::SeriesConv(_) => "conv1d",
+            Self::SeriesGru(_) => "series-gru",
+            Self::SeriesTransformer(_) => "series-transformer",
+            Self::Autoencoder(model) if model.is_variational() => "vae",
+            Self::Autoencoder(_) => "autoencoder",
+            Self::Factors(_) => "matrix-factorization",
+            Self::Neumf(_) => "neumf",
+            Self::TwoTower(_) => "two-tower",
         }
     }
 
@@ -194,11 +345,23 @@ impl Model {
     pub fn outputs(&self, input: Input, activations: FloatDType) -> Outputs {
         Outputs::Logits(match self {
             Self::Gpt(model) => return model.forward(input.tokens(), activations),
-            Self::Linear(model) => model.forward(input.flat().cast(activations)),
-            Self::Mlp(model) => model.forward(input.flat().cast(activations)),
+            Self::Linear(model) => model.forward(input, activations),
+            Self::Mlp(model) => model.forward(input.flat(), activations),
             Self::Cnn(model) => model.forward(input.image().cast(activations)),
             Self::Resnet(model) => model.forward(input.image().cast(activations)),
             Self::Vit(model) => model.forward(input.image().cast(activations)),
+            Self::FtTransformer(model) => model.forward(input.flat(), activations),
+            Self::WideAndDeep(model) => model.forward(input.flat(), activations),
+            Self::EmbeddingBag(model) => model.forward(input.tokens(), activations),
+            Self::Recurrent(model) => model.forward(input.tokens(), activations),
+            Self::Encoder(model) => model.forward(input.tokens(), activations),
+            Self::SeriesConv(model) => model.forward(input.sequence().cast(activations)),
+            Self::SeriesGru(model) => model.forward(input.sequence().cast(activations)),
+            Self::SeriesTransformer(model) => model.forward(input.sequence().cast(activations)),
+            Self::Autoencoder(model) => model.forward(input.flat().cast(activations)),
+            Self::Factors(model) => model.forward(input.choices(), activations),
+            Self::Neumf(model) => model.forward(input.choices(), activations),
+            Self::TwoTower(model) => model.forward(input.choices(), activations),
         })
     }
 }
@@ -207,7 +370,7 @@ impl Input {
     fn tokens(self) -> Tensor<2, Int> {
         match self {
             Self::Tokens(ids) => ids,
-            _ => unreachable!("`ModelConfig::check` refuses a language model without tokens"),
+            _ => unreachable!("`ModelConfig::check` refuses a model of text without tokens"),
         }
     }
 
@@ -218,12 +381,29 @@ impl Input {
         }
     }
 
-    /// `[b, f]`; a picture becomes its values in a row.
+    fn sequence(self) -> Tensor<3> {
+        match self {
+            Self::Sequence(steps) => steps,
+            _ => unreachable!("`ModelConfig::check` refuses a model of windows without windows"),
+        }
+    }
+
+    fn choices(self) -> Choices {
+        match self {
+            Self::Choices(choices) => choices,
+            _ => unreachable!("`ModelConfig::check` refuses a recommender without users and items"),
+        }
+    }
+
+    /// `[b, f]`; a picture or a window becomes its values in a row.
     fn flat(self) -> Tensor<2> {
         match self {
             Self::Features(x) => x,
             Self::Image(pixels) => pixels.flatten::<2>(1, 3),
-            Self::Tokens(_) => unreachable!("`ModelConfig::check` refuses a model of features with tokens"),
+            Self::Sequence(steps) => steps.flatten::<2>(1, 2),
+            Self::Tokens(_) | Self::Choices(_) => {
+                unreachable!("`ModelConfig::check` refuses a model of features with anything else")
+            }
         }
     }
 }

@@ -43,6 +43,18 @@ macro_rules! each {
             Model::Resnet($inner) => $body,
             Model::Gpt($inner) => $body,
             Model::Vit($inner) => $body,
+            Model::FtTransformer($inner) => $body,
+            Model::WideAndDeep($inner) => $body,
+            Model::EmbeddingBag($inner) => $body,
+            Model::Recurrent($inner) => $body,
+            Model::Encoder($inner) => $body,
+            Model::SeriesConv($inner) => $body,
+            Model::SeriesGru($inner) => $body,
+            Model::SeriesTransformer($inner) => $body,
+            Model::Autoencoder($inner) => $body,
+            Model::Factors($inner) => $body,
+            Model::Neumf($inner) => $body,
+            Model::TwoTower($inner) => $body,
         }
     };
 }
@@ -57,6 +69,18 @@ macro_rules! rewrap {
             Model::Resnet($inner) => Model::Resnet($body),
             Model::Gpt($inner) => Model::Gpt($body),
             Model::Vit($inner) => Model::Vit($body),
+            Model::FtTransformer($inner) => Model::FtTransformer($body),
+            Model::WideAndDeep($inner) => Model::WideAndDeep($body),
+            Model::EmbeddingBag($inner) => Model::EmbeddingBag($body),
+            Model::Recurrent($inner) => Model::Recurrent($body),
+            Model::Encoder($inner) => Model::Encoder($body),
+            Model::SeriesConv($inner) => Model::SeriesConv($body),
+            Model::SeriesGru($inner) => Model::SeriesGru($body),
+            Model::SeriesTransformer($inner) => Model::SeriesTransformer($body),
+            Model::Autoencoder($inner) => Model::Autoencoder($body),
+            Model::Factors($inner) => Model::Factors($body),
+            Model::Neumf($inner) => Model::Neumf($body),
+            Model::TwoTower($inner) => Model::TwoTower($body),
         }
     };
 }

@@ -12,6 +12,11 @@ pub(super) fn size(key: &str, value: usize, most: usize) -> Result<()> {
     Err(Error::input(format!("`{key}` = {value} must be {range}")).next(format!("choose a `{key}` of 1 to {most}")))
 }
 
+/// Every width in the list `key`.
+pub(super) fn sizes(key: &str, widths: &[usize]) -> Result<()> {
+    widths.iter().enumerate().try_for_each(|(i, &width)| size(&format!("{key}[{i}]"), width, 1 << 20))
+}
+
 /// `key` is a probability below 1.
 pub(super) fn dropout(value: f64) -> Result<()> {
     if (0.0..1.0).contains(&value) {
@@ -39,6 +44,23 @@ pub(super) fn tokens(kind: &str, sig: &Signature) -> Result<(usize, usize)> {
     }
 }
 
+/// The data gives a text an example: (vocab, most tokens). A language model has the vocabulary for its outputs, and no
+/// head of this kind.
+pub(super) fn text(kind: &str, sig: &Signature) -> Result<(usize, usize)> {
+    match sig.input {
+        InputShape::Tokens { vocab, context } => Ok((vocab, context)),
+        _ => Err(misfit(kind, "texts", sig)),
+    }
+}
+
+/// The data gives a table.
+pub(super) fn table(kind: &str, sig: &Signature) -> Result<()> {
+    match sig.input {
+        InputShape::Features(_) | InputShape::Mixed { .. } => Ok(()),
+        _ => Err(misfit(kind, "tables", sig)),
+    }
+}
+
 /// The data gives pictures: [channels, height, width].
 pub(super) fn image(kind: &str, sig: &Signature) -> Result<[usize; 3]> {
     match sig.input {
@@ -50,16 +72,40 @@ pub(super) fn image(kind: &str, sig: &Signature) -> Result<[usize; 3]> {
 /// The data gives a vector, or a picture that becomes one: its length.
 pub(super) fn features(kind: &str, sig: &Signature) -> Result<usize> {
     match sig.input {
-        InputShape::Features(count) => Ok(count),
+        InputShape::Features(count) | InputShape::Mixed { features: count, .. } => Ok(count),
         InputShape::Image { channels, height, width } => Ok(channels * height * width),
-        InputShape::Tokens { .. } => Err(misfit(kind, "tables and pictures", sig)),
+        InputShape::Sequence { length, values } => Ok(length * values),
+        InputShape::Tokens { .. } | InputShape::Choices { .. } => Err(misfit(kind, "tables and pictures", sig)),
+    }
+}
+
+/// The data gives windows: [steps, values of a step].
+pub(super) fn sequence(kind: &str, sig: &Signature) -> Result<[usize; 2]> {
+    match sig.input {
+        InputShape::Sequence { length, values } => Ok([length, values]),
+        _ => Err(misfit(kind, "windows of a table (`data.window`)", sig)),
+    }
+}
+
+/// The data gives choices: (users, items).
+pub(super) fn choices(kind: &str, sig: &Signature) -> Result<(usize, usize)> {
+    match sig.input {
+        InputShape::Choices { users, items } => Ok((users, items)),
+        _ => Err(misfit(kind, "a table of who chose what (`data.task` = \"recommendation\")", sig)),
     }
 }
 
 fn misfit(kind: &str, takes: &str, sig: &Signature) -> Error {
     let (given, kinds) = match sig.input {
-        InputShape::Tokens { .. } => ("text", "\"gpt\""),
-        InputShape::Features(_) => ("a table", "\"mlp\" or \"linear\""),
+        InputShape::Tokens { vocab, .. } if vocab == sig.outputs => ("text", "\"gpt\""),
+        InputShape::Tokens { .. } => ("text", "\"encoder\", \"lstm\", \"gru\", \"embedding-bag\" or \"linear\""),
+        InputShape::Features(_) | InputShape::Mixed { .. } => {
+            ("a table", "\"mlp\", \"ft-transformer\", \"wide-and-deep\" or \"linear\"")
+        }
+        InputShape::Sequence { .. } => {
+            ("windows", "\"conv1d\", \"series-gru\", \"series-transformer\", \"mlp\" or \"linear\"")
+        }
+        InputShape::Choices { .. } => ("choices of users", "\"matrix-factorization\", \"neumf\" or \"two-tower\""),
         InputShape::Image { .. } => ("pictures", "\"cnn\", \"vit\", \"mlp\" or \"linear\""),
     };
     Error::input(format!("`model.kind` = \"{kind}\" takes {takes}, but `data` gives {given}"))

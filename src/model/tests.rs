@@ -20,6 +20,14 @@ fn table(features: usize, outputs: usize) -> Signature {
     Signature { input: InputShape::Features(features), outputs }
 }
 
+fn choices(users: usize, items: usize) -> Signature {
+    Signature { input: InputShape::Choices { users, items }, outputs: 1 }
+}
+
+fn window(length: usize, values: usize, outputs: usize) -> Signature {
+    Signature { input: InputShape::Sequence { length, values }, outputs }
+}
+
 fn gpt2(layers: usize, heads: usize, width: usize) -> GptConfig {
     GptConfig { layers, heads, width, ..Default::default() }
 }
@@ -62,18 +70,84 @@ fn zoo() -> Vec<(ModelConfig, Signature)> {
         (ModelConfig::Gpt(gpt2(2, 2, 16)), tokens(11, 6)),
         (ModelConfig::Gpt(llama(2, 4, 16)), tokens(11, 6)),
         (ModelConfig::Vit(vit()), picture(3, 8, 3)),
+        (ModelConfig::Mlp(MlpConfig { hidden: vec![7], ..Default::default() }), mixed(3)),
+        (ModelConfig::FtTransformer(ft()), mixed(3)),
+        (ModelConfig::FtTransformer(ft()), table(5, 1)),
+        (ModelConfig::WideAndDeep(WideAndDeepConfig { hidden: vec![6], ..Default::default() }), mixed(3)),
+        (ModelConfig::WideAndDeep(WideAndDeepConfig { hidden: vec![6], ..Default::default() }), table(5, 1)),
+        (ModelConfig::Linear(LinearModelConfig {}), text(3)),
+        (ModelConfig::EmbeddingBag(EmbeddingBagConfig { width: 6, hidden: vec![5], dropout: 0.0 }), text(3)),
+        (ModelConfig::Lstm(recurrent(Summary::Last, false)), text(3)),
+        (ModelConfig::Gru(recurrent(Summary::Mean, true)), text(1)),
+        (ModelConfig::Encoder(encoder(NormPlacement::Pre, Pooling::Cls)), text(3)),
+        (ModelConfig::Encoder(encoder(NormPlacement::Post, Pooling::Mean)), text(3)),
+        (ModelConfig::Mlp(MlpConfig { hidden: vec![4], ..Default::default() }), window(5, 3, 2)),
+        (ModelConfig::Conv1d(Conv1dModelConfig { layers: 2, width: 6, ..Default::default() }), window(7, 3, 2)),
+        (ModelConfig::SeriesGru(SeriesGruConfig { layers: 2, width: 6, dropout: 0.0 }), window(5, 3, 2)),
+        (
+            ModelConfig::SeriesTransformer(SeriesTransformerConfig { layers: 2, heads: 2, width: 8, dropout: 0.0 }),
+            window(5, 3, 2),
+        ),
+        (ModelConfig::Autoencoder(AutoencoderConfig { hidden: vec![6], code: 2, ..Default::default() }), table(5, 5)),
+        (ModelConfig::Vae(VaeConfig { hidden: vec![6, 4], code: 2, ..Default::default() }), table(5, 5)),
+        (ModelConfig::MatrixFactorization(FactorsConfig { width: 8 }), choices(5, 7)),
+        (ModelConfig::Neumf(NeumfConfig { width: 8, hidden: vec![6, 4], dropout: 0.0 }), choices(5, 7)),
+        (ModelConfig::TwoTower(TwoTowerConfig { width: 8, hidden: vec![6, 4], ..Default::default() }), choices(5, 7)),
     ]
+}
+
+/// Six features, two of which are codes.
+fn mixed(outputs: usize) -> Signature {
+    let codes = vec![Categories { feature: 1, codes: 4 }, Categories { feature: 4, codes: 3 }];
+    Signature { input: InputShape::Mixed { features: 6, codes }, outputs }
+}
+
+fn text(outputs: usize) -> Signature {
+    Signature { outputs, ..tokens(11, 6) }
+}
+
+fn ft() -> FtTransformerConfig {
+    FtTransformerConfig { layers: 2, heads: 2, width: 12, ..Default::default() }
+}
+
+fn recurrent(summary: Summary, bidirectional: bool) -> RecurrentModelConfig {
+    RecurrentModelConfig { embedding: 6, width: 5, layers: 2, bidirectional, summary, dropout: 0.0 }
+}
+
+fn encoder(norm: NormPlacement, pooling: Pooling) -> EncoderConfig {
+    EncoderConfig { layers: 2, heads: 2, width: 16, norm, pooling, dropout: 0.0, ..Default::default() }
+}
+
+fn is_language(sig: &Signature) -> bool {
+    matches!(sig.input, InputShape::Tokens { vocab, .. } if vocab == sig.outputs)
 }
 
 fn batch(sig: &Signature, device: &Device) -> Input {
     match sig.input {
-        InputShape::Tokens { vocab, context } => Input::Tokens(
-            Tensor::<2>::random([2, context], Distribution::Uniform(0.0, vocab as f64 - 0.01), device).int(),
-        ),
+        InputShape::Tokens { vocab, context } => {
+            let ids = Tensor::<2>::random([2, context], Distribution::Uniform(0.0, vocab as f64 - 0.01), device).int();
+            let padding = Tensor::<2, Int>::from_data([[0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 99, 99]], device);
+            // The second text is shorter; a language model has no padding.
+            Input::Tokens(if is_language(sig) { ids } else { ids - padding })
+        }
+        InputShape::Mixed { features, .. } => {
+            let numbers = Tensor::<2>::random([2, features], Distribution::Default, device);
+            let codes =
+                Tensor::<2>::from_data([[0.0, 3.0, 0.0, 0.0, 1.0, 0.0], [0.0, 0.0, 0.0, 0.0, 2.0, 0.0]], device);
+            let is_number = Tensor::<2>::from_data([[1.0, 0.0, 1.0, 1.0, 0.0, 1.0]], device);
+            Input::Features(numbers * is_number + codes)
+        }
         InputShape::Features(f) => Input::Features(Tensor::random([2, f], Distribution::Default, device)),
         InputShape::Image { channels, height, width } => {
             Input::Image(Tensor::random([2, channels, height, width], Distribution::Default, device))
         }
+        InputShape::Sequence { length, values } => {
+            Input::Sequence(Tensor::random([2, length, values], Distribution::Default, device))
+        }
+        InputShape::Choices { .. } => Input::Choices(Choices {
+            users: Tensor::<1, Int>::from_data([1, 4], device),
+            items: Tensor::<2, Int>::from_data([[6], [2]], device),
+        }),
     }
 }
 
@@ -174,8 +248,13 @@ fn every_kind_runs_forward_and_gives_every_parameter_a_gradient() {
             device.seed(1);
             let model = config.init(&sig, &device).unwrap();
             let y = model.forward(batch(&sig, &device), compute);
-            let rows = if let InputShape::Tokens { context, .. } = sig.input { 2 * context } else { 2 };
-            assert_eq!((y.dims(), y.dtype()), ([rows, sig.outputs], burn::tensor::DType::F32));
+            let rows = match sig.input {
+                InputShape::Tokens { context, .. } if is_language(&sig) => 2 * context,
+                _ => 2,
+            };
+            // A variational autoencoder says how far its code is from a normal one as well.
+            let outputs = sig.outputs + usize::from(matches!(config, ModelConfig::Vae(_)));
+            assert_eq!((y.dims(), y.dtype()), ([rows, outputs], burn::tensor::DType::F32));
             let grads = y.powi_scalar(2).mean().backward();
             model.visit(&mut Grads(&grads, Paths::default()));
         }
@@ -193,6 +272,117 @@ fn bf16_is_close_to_f32() {
         let off = (exact - half).abs().max().into_scalar::<f32>();
         assert!(off < 3e-2 * scale, "{}: {off} of {scale}", config.name());
     }
+}
+
+#[test]
+fn a_recommender_scores_a_shared_list_as_it_does_each_users_own() {
+    let device = Device::flex();
+    for (config, sig) in zoo() {
+        if !matches!(sig.input, InputShape::Choices { .. }) {
+            continue;
+        }
+        device.seed(3);
+        let model = config.init(&sig, &device).unwrap();
+        let users = Tensor::<1, Int>::from_data([0, 3, 4], &device);
+        let list = Tensor::<2, Int>::from_data([[2, 6, 0, 5]], &device);
+        let score = |items| model.forward(Input::Choices(Choices { users: users.clone(), items }), FloatDType::F32);
+        let shared = score(list.clone());
+        assert_eq!(shared.dims(), [3, 4], "{}", config.name());
+        let own = score(list.expand([3, 4]));
+        shared.into_data().assert_approx_eq::<f32>(&own.into_data(), Tolerance::absolute(1e-5));
+    }
+}
+
+#[test]
+fn padding_and_its_length_change_nothing() {
+    let device = Device::flex();
+    for (config, sig) in zoo().into_iter().filter(|(_, sig)| matches!(sig.input, InputShape::Tokens { .. })) {
+        if is_language(&sig) {
+            continue;
+        }
+        device.seed(5);
+        let model = config.init(&sig, &device).unwrap();
+        let run = |ids: Tensor<2, Int>| model.forward(Input::Tokens(ids), FloatDType::F32).into_data();
+        let alone = run(Tensor::from_data([[4, 1, 7]], &device));
+        let padded = run(Tensor::from_data([[4, 1, 7, -1, -1, -1]], &device));
+        padded.assert_approx_eq::<f32>(&alone, Tolerance::absolute(1e-5));
+        let other = run(Tensor::from_data([[4, 1, 8, -1, -1, -1]], &device));
+        assert_ne!(other, padded, "{}", config.name());
+        let none = run(Tensor::from_data([[-1, -1]], &device)).try_into_vec::<f32>().unwrap();
+        assert!(none.iter().all(|y| y.is_finite()), "an empty text: {}", config.name());
+    }
+}
+
+#[test]
+fn a_variational_code_is_drawn_while_training_alone_and_its_divergence_is_the_closed_form() {
+    let device = Device::flex().autodiff();
+    device.seed(5);
+    let config = VaeConfig { hidden: vec![], code: 2, beta: 0.5, ..Default::default() };
+    let model = ModelConfig::Vae(config).init(&table(3, 3), &device).unwrap();
+    let x = Tensor::<2>::from_data([[0.5, -1.0, 2.0]], &device);
+    let run = |model: &Model| {
+        model.forward(Input::Features(x.clone()), FloatDType::F32).inner().into_data().try_to_vec::<f32>().unwrap()
+    };
+    assert_ne!(run(&model)[..3], run(&model)[..3], "the code is drawn anew");
+    let valid = model.valid();
+    assert_eq!(run(&valid), run(&valid));
+    let Model::Autoencoder(_) = &model else { panic!() };
+    let tensors = crate::nn::tensors_of(&model).unwrap();
+    let read = |name: &str| tensors[name].clone().try_to_vec::<f32>().unwrap();
+    let code = |name: &str, at: usize| -> f64 {
+        let (weight, bias) = (read(&format!("{name}.weight")), read(&format!("{name}.bias")));
+        [0.5, -1.0, 2.0].iter().enumerate().map(|(i, v)| v * f64::from(weight[i * 2 + at])).sum::<f64>()
+            + f64::from(bias[at])
+    };
+    let divergence: f64 = (0..2)
+        .map(|at| {
+            let (mean, log) = (code("code", at), code("log_variance", at));
+            0.5 * (mean * mean + log.exp() - log - 1.0)
+        })
+        .sum();
+    assert!((f64::from(run(&valid)[3]) - 2.0 * 0.5 / 3.0 * divergence).abs() < 1e-5);
+}
+
+#[test]
+fn unseen_categories_have_a_row_of_their_own() {
+    let device = Device::flex();
+    let sig = mixed(3);
+    for (config, _) in zoo().into_iter().filter(|(_, other)| *other == sig) {
+        device.seed(6);
+        let model = config.init(&sig, &device).unwrap();
+        let run = |code: f32| {
+            let x = Tensor::from_data([[0.1, code, 0.2, 0.3, 0.0, 0.4]], &device);
+            model.forward(Input::Features(x), FloatDType::F32).into_data()
+        };
+        assert_ne!(run(3.0), run(2.0), "{}", config.name());
+        assert_eq!(run(3.0), run(1e6), "a code too high is the last: {}", config.name());
+    }
+}
+
+#[test]
+fn frozen_blocks_get_no_gradient() {
+    let device = Device::flex().autodiff();
+    let (sig, config) = (text(3), EncoderConfig { freeze: 1, ..encoder(NormPlacement::Post, Pooling::Mean) });
+    let model = ModelConfig::Encoder(config.clone()).init(&sig, &device).unwrap();
+    let loss = model.forward(batch(&sig, &device), FloatDType::F32).square().sum();
+    let grads = burn::optim::GradientsParams::from_grads(loss.backward(), &model);
+    // The second block's 12 tensors of 16 (4 norms, 4 linear layers with biases) and the head's two.
+    assert_eq!(grads.len(), 4 + 8 + 2);
+    let all = ModelConfig::Encoder(EncoderConfig { freeze: 2, ..config.clone() });
+    assert!(all.check(&sig).is_ok());
+    let error = ModelConfig::Encoder(EncoderConfig { freeze: 3, ..config }).check(&sig).unwrap_err();
+    assert!(error.message().contains("`model.freeze` = 3 of 2 layers"));
+}
+
+#[test]
+fn published_encoders_have_their_sizes() {
+    // BERT-base without its pooler and token types (Devlin et al. 2018 count 110 M with them), and MiniLM-L6.
+    let bert = |layers, heads, width| {
+        let config = EncoderConfig { layers, heads, width, norm: NormPlacement::Post, ..Default::default() };
+        ModelConfig::Encoder(config).count(&Signature { outputs: 2, ..tokens(30_522, 512) })
+    };
+    assert_eq!(bert(12, 12, 768), 109_482_240 - 590_592 - 2 * 768 + 2 * 768 + 2);
+    assert_eq!(bert(6, 12, 384), 22_713_216 - 147_840 - 2 * 384 + 2 * 384 + 2);
 }
 
 #[test]
@@ -308,6 +498,14 @@ fn what_does_not_fit_is_refused_by_its_keys() {
         (resnet(19), picture(3, 32, 10), "`model.depth` = 19 is no published depth"),
         (resnet(18), picture(3, 4, 10), "`model.depth` = 18 needs pictures of at least 8x8, not 4x4"),
         (ModelConfig::Linear(LinearModelConfig {}), table(4, 0), "nothing to predict"),
+        (ModelConfig::Linear(LinearModelConfig {}), mixed(2), "takes numbers, but a column's `encode` = \"embedding\""),
+        (ModelConfig::FtTransformer(ft()), picture(1, 8, 2), "takes tables, but `data` gives pictures"),
+        (ModelConfig::Gru(recurrent(Summary::Last, true)), table(4, 2), "takes texts, but `data` gives a table"),
+        (
+            ModelConfig::Encoder(EncoderConfig { positions: 4, ..encoder(NormPlacement::Post, Pooling::Mean) }),
+            text(2),
+            "the model has 4 positions, but `data.context` = 6 needs 6",
+        ),
     ];
     for (config, sig, expected) in cases {
         let error = config.check(&sig).unwrap_err();

@@ -14,6 +14,8 @@ pub struct Sight {
     /// Each position sees itself and all before it, the first of them `past` earlier ones.
     causal: Option<usize>,
     rotary: Option<Rotary>,
+    /// What is added to the scores of every key, `[b, 1, 1, t]`.
+    padding: Option<Tensor<4>>,
 }
 
 impl Sight {
@@ -24,7 +26,7 @@ impl Sight {
 
     /// Positions after `past` earlier ones; each sees itself and all before it.
     pub fn causal(past: usize) -> Self {
-        Self { causal: Some(past), rotary: None }
+        Self { causal: Some(past), ..Self::default() }
     }
 
     /// Turns queries and keys by these angles.
@@ -32,8 +34,19 @@ impl Sight {
         Self { rotary, ..self }
     }
 
+    /// Nobody sees a position of `valid` `[b, t]` that is 0; the others are 1.
+    pub fn of(valid: &Tensor<2>) -> Self {
+        let [b, t] = valid.dims();
+        // A finite number, as WGSL promises nothing about infinities.
+        let hidden = valid.clone().sub_scalar(1.0).mul_scalar(1e30);
+        Self { padding: Some(hidden.reshape([b, 1, 1, t])), ..Self::default() }
+    }
+
     /// What is added to the scores of `t` positions, `[1, 1, t, past + t]`; nothing where they see everything.
     fn mask(&self, t: usize, device: &Device) -> Option<Tensor<4>> {
+        if self.padding.is_some() {
+            return self.padding.clone();
+        }
         // One position sees everything that is there.
         let past = self.causal.filter(|_| t > 1)?;
         let hidden = Tensor::<2, Bool>::tril_mask([t, past + t], past as i64, device);
@@ -95,6 +108,11 @@ pub struct AttentionConfig {
 impl AttentionConfig {
     /// Draws the parameters on `device`.
     pub fn init(&self, device: &Device) -> Attention {
+        self.with_output_dropout(self.dropout, device)
+    }
+
+    /// The same with another probability of zeroing an output.
+    pub fn with_output_dropout(&self, output_dropout: f64, device: &Device) -> Attention {
         let head = self.width / self.heads;
         let joint = self.width + 2 * self.kv_heads * head;
         let qkv = LinearConfig::new(self.width, joint).bias(self.bias).normal(self.std);
@@ -103,6 +121,7 @@ impl AttentionConfig {
             qkv: qkv.init(device),
             output: output.init(device),
             dropout: DropoutConfig::new(self.dropout).init(),
+            output_dropout: DropoutConfig::new(output_dropout).init(),
             heads: self.heads,
             kv_heads: self.kv_heads,
         }
@@ -117,6 +136,7 @@ pub struct Attention {
     qkv: Linear,
     output: Linear,
     dropout: Dropout,
+    output_dropout: Dropout,
     heads: usize,
     kv_heads: usize,
 }
@@ -127,9 +147,10 @@ impl Attention {
         let joint = self.qkv.forward(x); // [b, t, (heads + 2 kv_heads) d]
         let y = match cache {
             Some(cache) => self.continued(joint, sight, cache),
+            None if sight.padding.is_some() => self.padded(joint, sight),
             None => attention(joint.clone(), sight.rotary.as_ref().map(Rotary::angles), self.options(&joint, sight)),
         };
-        self.dropout.forward(self.output.forward(y))
+        self.output_dropout.forward(self.output.forward(y))
     }
 
     fn options(&self, joint: &Tensor<3>, sight: &Sight) -> AttentionOptions {
@@ -143,19 +164,34 @@ impl Attention {
 
     /// `[b, t, (heads + 2 kv_heads) d]` to `[b, t, heads d]`, seeing the cache's positions and joining them.
     fn continued(&self, joint: Tensor<3>, sight: &Sight, cache: &mut KvCache) -> Tensor<3> {
+        let [_, t, _] = joint.dims();
+        let device = joint.device();
+        let [q, k, v] = self.parts(joint, sight);
+        let (k, v) = cache.append(k, v);
+        joined(self.attend(q, k, v, sight.mask(t, &device)))
+    }
+
+    /// The same without earlier positions, where some are padding: the fused op has no mask.
+    fn padded(&self, joint: Tensor<3>, sight: &Sight) -> Tensor<3> {
+        let [_, t, _] = joint.dims();
+        let device = joint.device();
+        let [q, k, v] = self.parts(joint, sight);
+        joined(self.attend(q, k, v, sight.mask(t, &device)))
+    }
+
+    /// `[b, t, (heads + 2 kv_heads) d]` to queries, keys and values, `[b, heads, t, d]` each.
+    fn parts(&self, joint: Tensor<3>, sight: &Sight) -> [Tensor<4>; 3] {
         let [b, t, width] = joint.dims();
         let head = width / (self.heads + 2 * self.kv_heads);
         let part = |first: usize, heads: usize| {
             let columns = joint.clone().narrow(2, first * head, heads * head);
-            columns.reshape([b, t, heads, head]).swap_dims(1, 2) // [b, heads, t, d]
+            columns.reshape([b, t, heads, head]).swap_dims(1, 2)
         };
         let (mut q, mut k) = (part(0, self.heads), part(self.heads, self.kv_heads));
         if let Some(rotary) = &sight.rotary {
             (q, k) = (rotary.rotate(q), rotary.rotate(k));
         }
-        let (k, v) = cache.append(k, part(self.heads + self.kv_heads, self.kv_heads));
-        let y = self.attend(q, k, v, sight.mask(t, &joint.device())); // [b, h, t, d]
-        y.swap_dims(1, 2).reshape([b, t, self.heads * head])
+        [q, k, part(self.heads + self.kv_heads, self.kv_heads)]
     }
 
     /// `softmax(q kᵀ / sqrt(d) + mask) v`: q `[b, h, t, d]`, k and v `[b, kv_heads, s, d]`; softmax in f32.
@@ -172,6 +208,12 @@ impl Attention {
         let weights = cast_like(weights, &v).reshape([b, kv, h / kv * t, s]);
         weights.matmul(v).reshape([b, h, t, d])
     }
+}
+
+/// `[b, h, t, d]` to `[b, t, h d]`.
+fn joined(heads: Tensor<4>) -> Tensor<3> {
+    let [b, h, t, d] = heads.dims();
+    heads.swap_dims(1, 2).reshape([b, t, h * d])
 }
 
 #[cfg(test)]
@@ -220,6 +262,19 @@ mod tests {
         assert_eq!(first(x.clone()), first(changed.clone()));
         let full = |x| layer.forward(x, &Sight::full(), None).narrow(1, 0, 3).into_data();
         assert_ne!(full(x), full(changed));
+    }
+
+    #[test]
+    fn padding_is_not_seen() {
+        let device = Device::flex();
+        device.seed(4);
+        let layer = layer(2, 2, 0.0, &device);
+        let x = Tensor::<3>::random([2, 3, 16], Distribution::Default, &device);
+        let alone = layer.forward(x.clone(), &Sight::full(), None);
+        let padded = Tensor::cat(vec![x, Tensor::full([2, 2, 16], 9.0, &device)], 1);
+        let valid = Tensor::<2>::from_data([[1.0, 1.0, 1.0, 0.0, 0.0]; 2], &device);
+        let found = layer.forward(padded, &Sight::of(&valid), None).narrow(1, 0, 3);
+        found.into_data().assert_approx_eq::<f32>(&alone.into_data(), Tolerance::absolute(1e-5));
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Page {
         let schema = trained.schema()?;
         let names: Vec<String> = match &schema.target {
             TargetSchema::Classes { names } | TargetSchema::Values { names } => names.clone(),
-            TargetSchema::NextToken => Vec::new(),
+            TargetSchema::NextToken | TargetSchema::Items | TargetSchema::Itself { .. } => Vec::new(),
         };
         let assessment = found.assessment.as_ref();
         let confidence = assessment

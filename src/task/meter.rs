@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use burn::{prelude::*, tensor::activation};
 use serde::Serialize;
 
-use super::{Targets, Task, summed_loss};
+use super::{Targets, Task, anomaly_scores, in_units, summed_loss};
 use crate::{
-    data::{TargetSchema, TaskKind},
+    data::{Forecast, TargetSchema, TaskKind},
     error::{Error, Result},
-    metric::{Classification, Language, Predictions, Regression, Truth},
+    metric::{
+        Anomalies, Classification, Language, Predictions, Ranked, Regression, Truth, USER_FIGURES, places, user_figures,
+    },
     model::Outputs,
 };
 
@@ -49,7 +51,9 @@ struct Kept {
 enum Metric {
     Language { metric: Language, bytes_per_token: Option<f64> },
     Classification(Classification),
-    Regression { metric: Regression, names: Vec<String> },
+    Regression { metric: Regression, names: Vec<String>, forecast: Option<Forecast> },
+    Ranked(Ranked),
+    Anomalies(Anomalies),
 }
 
 impl Meter {
@@ -59,7 +63,12 @@ impl Meter {
                 Metric::Classification(Classification::new(names.len()))
             }
             (TaskKind::Regression, TargetSchema::Values { names }) => {
-                Metric::Regression { metric: Regression::new(names.len()), names: names.clone() }
+                let forecast = task.schema().forecast().cloned();
+                Metric::Regression { metric: Regression::new(names.len()), names: names.clone(), forecast }
+            }
+            (TaskKind::Recommendation, _) => Metric::Ranked(Ranked::default()),
+            (TaskKind::Anomaly, target) => {
+                Metric::Anomalies(Anomalies::new(matches!(target, TargetSchema::Itself { labelled: true })))
             }
             _ => Metric::Language { metric: Language::new(), bytes_per_token: task.schema().bytes_per_token },
         };
@@ -90,13 +99,36 @@ impl Meter {
                     kept.ids.extend(ids);
                 }
             }
-            (Metric::Regression { metric, .. }, Targets::Values(values)) => {
-                let (outputs, values) = (host(outputs.logits())?, host(values)?);
+            (Metric::Regression { metric, forecast, .. }, Targets::Values(values)) => {
+                let outputs = in_units(outputs.logits(), forecast.as_ref());
+                let (outputs, values) = (host(outputs)?, host(values)?);
                 metric.add(&outputs, &values)?;
                 if let Some(kept) = &mut self.kept {
                     kept.outputs.extend(outputs);
                     kept.values.extend(values);
                 }
+            }
+            (Metric::Anomalies(metric), Targets::Itself { x, anomalies }) => {
+                let scores = host(anomaly_scores(outputs.logits(), x))?;
+                metric.add(&scores, &anomalies);
+            }
+            (Metric::Ranked(metric), Targets::Ranked { relevant, seen }) => {
+                let outputs = outputs.logits();
+                let items = outputs.dims()[1];
+                let scores = host(outputs)?;
+                for ((scores, seen), chosen) in scores.chunks_exact(items.max(1)).zip(&seen).zip(&relevant) {
+                    let places = places(scores, seen, chosen);
+                    metric.add(places.as_deref());
+                    if let Some(kept) = &mut self.kept {
+                        kept.outputs.extend(places.map_or([f32::NAN; USER_FIGURES], |places| user_figures(&places)));
+                    }
+                }
+            }
+            (Metric::Ranked(_), _) => {
+                return Err(Error::input(
+                    "what users chose for training is left out of every ranking, so none can be judged on it",
+                )
+                .next("evaluate --split validation or test"));
             }
             _ => return Err(Error::failed("the targets of a batch are not of its task's kind")),
         }
@@ -114,6 +146,11 @@ impl Meter {
             Metric::Language { .. } => None,
             Metric::Classification(metric) => {
                 Some(Predictions::new(kept.outputs, metric.classes(), Truth::Classes(kept.ids))?)
+            }
+            Metric::Anomalies(metric) => Some(metric.predictions()?),
+            Metric::Ranked(_) => {
+                let users = kept.outputs.len() / USER_FIGURES;
+                Some(Predictions::new(kept.outputs, USER_FIGURES, Truth::Users(users))?)
             }
             Metric::Regression { names, .. } => {
                 Some(Predictions::new(kept.outputs, names.len(), Truth::Values(kept.values))?)
@@ -142,14 +179,26 @@ impl Meter {
                 let report = metric.finish();
                 (report.metrics(), to_json(&report)?)
             }
-            Metric::Regression { metric, names } => {
+            Metric::Anomalies(metric) => (metric.figures(), serde_json::Value::Null),
+            Metric::Ranked(metric) => {
                 let report = metric.finish();
-                (report.metrics(), serde_json::json!({ "targets": names, "report": to_json(&report)? }))
+                (report.figures.clone(), to_json(&report)?)
+            }
+            Metric::Regression { metric, names, forecast } => {
+                let report = metric.finish();
+                let mut metrics = report.metrics();
+                let scaled = forecast.and_then(|forecast| report.mase(&forecast.naive));
+                metrics.extend(scaled.map(|mase| ("mase".to_string(), mase)));
+                (metrics, serde_json::json!({ "targets": names, "report": to_json(&report)? }))
             }
         };
         // What training minimises goes by one name in every task.
         if let Some(&loss) = metrics.get("log_loss").or(metrics.get("mse")) {
             metrics.insert("loss".into(), loss);
+        }
+        // A loss over drawn items says little of a ranking of all: what is short of a perfect one picks the best step.
+        if let Some(&ndcg) = metrics.get("ndcg@10") {
+            metrics.insert("loss".into(), 1.0 - ndcg);
         }
         Ok(Report { metrics, detail, count })
     }

@@ -38,11 +38,13 @@ pub struct Setup {
 impl Setup {
     /// Opens the device and prepares the data, telling `progress` what takes long.
     pub fn new(plan: Plan, progress: &dyn Fn(&str)) -> Result<Self> {
+        let plan = plan.with_pretrained(progress)?;
         Self::with(plan, |plan| data::prepare(&plan.data, &plan.base, plan.run.seed, progress), progress)
     }
 
     /// The same for a run that has `learned` its data's schema, which stays as it is.
     pub fn of_run(plan: Plan, learned: &Schema, progress: &dyn Fn(&str)) -> Result<Self> {
+        let plan = plan.with_pretrained(progress)?;
         let prepare = |plan: &Plan| data::prepare_as(&plan.data, &plan.base, plan.run.seed, learned, progress);
         Self::with(plan, prepare, progress)
     }
@@ -55,7 +57,8 @@ impl Setup {
             Some(how) => dataset.resampled(how, plan.run.seed)?,
             None => dataset.clone(),
         };
-        let mut task = Task::new(plan.data.task, dataset.schema(), plan.train.label_smoothing)?;
+        let ranking = plan.data.interactions.as_ref().map(|asked| asked.loss).unwrap_or_default();
+        let mut task = Task::new(plan.data.task, dataset.schema(), plan.train.label_smoothing)?.ranking(ranking);
         if let Some(weights) = &plan.train.class_weights {
             task = task.weighted(weights, &training.class_counts()?)?;
         }
@@ -72,6 +75,15 @@ impl Setup {
     ///
     /// Every device has a generator of its own, so flex draws the weights whatever computes: a run begins alike everywhere.
     pub fn model(&self) -> Result<Model> {
+        let model = self.drawn()?;
+        match self.plan.pretrained(&|_| ())? {
+            Some(folder) => model.with_pretrained(&folder),
+            None => Ok(model),
+        }
+    }
+
+    /// The same without pretrained weights.
+    fn drawn(&self) -> Result<Model> {
         let signature = self.task.signature();
         let drawn_on = |device: &Device| {
             device.seed(self.plan.run.seed);

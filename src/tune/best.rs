@@ -35,9 +35,10 @@ pub fn best_config(plan: &Plan, values: &Values, remark: &str) -> Result<String>
     match &plan.data.source {
         Source::Path(path) => set(root, "data.source.path", text(path)?),
         Source::Glob(pattern) => set(root, "data.source.glob", pattern.as_str().into()),
+        Source::Sql(source) => set(root, "data.source.sql", source.sql.as_str().into()),
         _ => {}
     }
-    if let TokenizerKind::File(path) = &plan.data.tokenizer {
+    if let Some(TokenizerKind::File(path)) = &plan.data.tokenizer {
         set(root, "data.tokenizer.file", text(path)?);
     }
     if let Some(cache) = &plan.data.cache {

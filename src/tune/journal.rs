@@ -1,5 +1,5 @@
-//! The search's journal: small files in one folder, each written once and whole, so that any number of processes on any
-//! number of machines that share the folder work on one search without a lock.
+//! The search's journal: small files in one folder (or rows of one table), each written once and whole, so that any number
+//! of processes on any number of machines that share them work on one search without a lock.
 //!
 //! ```text
 //! 0007.trial.json           what trial 7 sets, and its owner; who creates the file first has claimed it
@@ -11,19 +11,15 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    fs::{self, File},
-    io::Read,
-    path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Claim, End, Owner, Rung, Trial, Values};
+use super::{Claim, End, Owner, Rung, Store, Trial, Values};
 use crate::{
     checkpoint,
-    error::{Error, IoContext, Result},
-    track::atomic,
+    error::{Error, Result},
 };
 
 /// A worker whose heartbeat stood still for this long, as seen by the one who looks, is dead.
@@ -31,9 +27,6 @@ pub const STALE: Duration = Duration::from_secs(30);
 
 /// The text of a heartbeat whose owner let go of the trial in good order.
 const RELEASED: &str = "released";
-
-/// The largest file that is read, in bytes.
-const MAX_FILE: u64 = 1 << 20;
 
 impl Owner {
     /// This process.
@@ -50,7 +43,7 @@ impl Owner {
 /// The journal of one search, as one worker sees it.
 #[derive(Debug)]
 pub struct Journal {
-    folder: PathBuf,
+    store: Store,
     here: Owner,
     /// Files that never change, by name.
     claims: HashMap<String, Claim>,
@@ -70,21 +63,22 @@ enum Part {
 }
 
 impl Journal {
-    /// Opens the journal in `folder`, which is created if absent.
-    ///
-    /// # Errors
-    /// The folder can't be created.
-    pub fn open(folder: &Path) -> Result<Self> {
-        fs::create_dir_all(folder).io("create", folder)?;
-        Ok(Self {
-            folder: folder.into(),
+    /// The journal that lies in `store`.
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
             here: Owner::here(),
             claims: HashMap::new(),
             owners: HashMap::new(),
             rungs: HashMap::new(),
             ends: HashMap::new(),
             beats: HashMap::new(),
-        })
+        }
+    }
+
+    /// Where it lies.
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Every trial, by number.
@@ -94,15 +88,14 @@ impl Journal {
     pub fn trials(&mut self) -> Result<Vec<Trial>> {
         let mut trials: BTreeMap<u64, Trial> = BTreeMap::new();
         let mut parts: Vec<(u64, Part, String)> = Vec::new();
-        for entry in fs::read_dir(&self.folder).io("read", &self.folder)? {
-            let name = entry.io("read", &self.folder)?.file_name().to_string_lossy().into_owned();
+        for name in self.store.names()? {
             if let Some((number, part)) = parse(&name) {
                 parts.push((number, part, name));
             }
         }
         for (number, part, name) in &parts {
             if matches!(part, Part::Claim) {
-                let claim = cached(&mut self.claims, &self.folder, name)?;
+                let claim = cached(&mut self.claims, &self.store, name)?;
                 let trial = Trial { number: *number, values: claim.values.clone(), rungs: Vec::new(), end: None };
                 trials.insert(*number, trial);
             }
@@ -110,8 +103,8 @@ impl Journal {
         for (number, part, name) in &parts {
             let Some(trial) = trials.get_mut(number) else { continue };
             match part {
-                Part::Rung => trial.rungs.push(cached(&mut self.rungs, &self.folder, name)?.clone()),
-                Part::End => trial.end = Some(cached(&mut self.ends, &self.folder, name)?.clone()),
+                Part::Rung => trial.rungs.push(cached(&mut self.rungs, &self.store, name)?.clone()),
+                Part::End => trial.end = Some(cached(&mut self.ends, &self.store, name)?.clone()),
                 Part::Claim | Part::Owner(_) => {}
             }
         }
@@ -141,7 +134,7 @@ impl Journal {
     pub fn take_over(&mut self, number: u64) -> Result<bool> {
         let (turn, owner) = self.owner(number)?;
         let gone = owner.gone(&self.here);
-        let text = fs::read_to_string(self.path(number, "beat")).unwrap_or_default();
+        let text = self.store.read(&name_of(number, "beat"))?.unwrap_or_default();
         // A text that somebody wrote before is not the same beat, whoever owns the trial now.
         let seen = format!("{turn} {text}");
         let since = match self.beats.get(&number) {
@@ -164,8 +157,7 @@ impl Journal {
     /// The last owner of a trial, and how many it had before.
     fn owner(&mut self, number: u64) -> Result<(u64, Owner)> {
         let mut last: Option<(u64, String)> = None;
-        for entry in fs::read_dir(&self.folder).io("read", &self.folder)? {
-            let name = entry.io("read", &self.folder)?.file_name().to_string_lossy().into_owned();
+        for name in self.store.names()? {
             if let Some((found, Part::Owner(turn))) = parse(&name)
                 && found == number
                 && last.as_ref().is_none_or(|(most, _)| turn > *most)
@@ -174,8 +166,8 @@ impl Journal {
             }
         }
         Ok(match last {
-            Some((turn, name)) => (turn, cached(&mut self.owners, &self.folder, &name)?.clone()),
-            None => (0, cached(&mut self.claims, &self.folder, &format!("{number:04}.trial.json"))?.owner.clone()),
+            Some((turn, name)) => (turn, cached(&mut self.owners, &self.store, &name)?.clone()),
+            None => (0, cached(&mut self.claims, &self.store, &name_of(number, "trial.json"))?.owner.clone()),
         })
     }
 
@@ -184,7 +176,7 @@ impl Journal {
     /// # Errors
     /// A file can't be read.
     pub fn lives(&mut self, number: u64) -> Result<bool> {
-        let text = fs::read_to_string(self.path(number, "beat")).unwrap_or_default();
+        let text = self.store.read(&name_of(number, "beat"))?.unwrap_or_default();
         Ok(text != RELEASED && !self.owner(number)?.1.gone(&self.here))
     }
 
@@ -193,7 +185,7 @@ impl Journal {
     /// # Errors
     /// The file can't be written.
     pub fn beat(&self, number: u64, text: &str) -> Result<()> {
-        atomic::write(&self.path(number, "beat"), text.as_bytes())
+        self.store.write(&name_of(number, "beat"), text)
     }
 
     /// The owner lets go of a trial that has not ended: anybody may go on with it.
@@ -213,8 +205,11 @@ impl Journal {
     }
 
     /// Whether a trial's end is recorded.
-    pub fn ended(&self, number: u64) -> bool {
-        self.path(number, "end.json").exists()
+    ///
+    /// # Errors
+    /// The journal can't be read.
+    pub fn ended(&self, number: u64) -> Result<bool> {
+        Ok(self.store.read(&name_of(number, "end.json"))?.is_some())
     }
 
     /// Records how a trial ended; the first record stays.
@@ -223,19 +218,18 @@ impl Journal {
     /// The file can't be written.
     pub fn end(&self, number: u64, end: &End) -> Result<()> {
         self.create(number, "end.json", end)?;
-        let _ = fs::remove_file(self.path(number, "beat"));
-        Ok(())
+        self.store.remove(&name_of(number, "beat"))
     }
 
     fn create(&self, number: u64, part: &str, value: &impl Serialize) -> Result<bool> {
         let text = serde_json::to_string(value)
             .map_err(|e| Error::failed(format!("cannot write the search's journal: {e}")))?;
-        atomic::create(&self.path(number, part), format!("{text}\n").as_bytes())
+        self.store.create(&name_of(number, part), &format!("{text}\n"))
     }
+}
 
-    fn path(&self, number: u64, part: &str) -> PathBuf {
-        self.folder.join(format!("{number:04}.{part}"))
-    }
+fn name_of(number: u64, part: &str) -> String {
+    format!("{number:04}.{part}")
 }
 
 /// `0007.rung-00000050.json`: which trial's, and what it tells.
@@ -252,13 +246,11 @@ fn parse(name: &str) -> Option<(u64, Part)> {
     Some((number.parse().ok()?, part))
 }
 
-fn cached<'a, T: DeserializeOwned>(known: &'a mut HashMap<String, T>, folder: &Path, name: &str) -> Result<&'a T> {
+fn cached<'a, T: DeserializeOwned>(known: &'a mut HashMap<String, T>, store: &Store, name: &str) -> Result<&'a T> {
     if !known.contains_key(name) {
-        let path = folder.join(name);
-        let mut text = String::new();
-        File::open(&path).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text)).io("read", &path)?;
+        let text = store.read(name)?.unwrap_or_default();
         let value = serde_json::from_str(&text).map_err(|e| {
-            Error::failed(format!("{} is damaged: {e}", path.display()))
+            Error::failed(format!("{} is damaged: {e}", store.place(name)))
                 .next("remove all files of that trial, and the search makes it anew")
         })?;
         known.insert(name.to_string(), value);
@@ -275,16 +267,20 @@ mod tests {
         Values::from([("optim.lr".to_string(), x.to_string())])
     }
 
+    fn opened(folder: &tempfile::TempDir) -> Journal {
+        Journal::new(Store::folder(folder.path()).unwrap())
+    }
+
     #[test]
     fn of_many_workers_one_claims_a_trial() {
         let folder = tempfile::tempdir().unwrap();
         let won = std::thread::scope(|scope| {
-            let claim = || Journal::open(folder.path()).unwrap().claim(1, &values("0.1")).unwrap();
+            let claim = || opened(&folder).claim(1, &values("0.1")).unwrap();
             let workers: Vec<_> = (0..8).map(|_| scope.spawn(claim)).collect();
             workers.into_iter().map(|worker| worker.join().unwrap()).filter(|won| *won).count()
         });
         assert_eq!(won, 1);
-        let trials = Journal::open(folder.path()).unwrap().trials().unwrap();
+        let trials = opened(&folder).trials().unwrap();
         assert_eq!(trials.len(), 1);
         assert_eq!((trials[0].state(), &trials[0].values), (State::Running, &values("0.1")));
     }
@@ -292,7 +288,7 @@ mod tests {
     #[test]
     fn a_trial_is_told_from_its_files_and_the_first_record_stays() {
         let folder = tempfile::tempdir().unwrap();
-        let mut journal = Journal::open(folder.path()).unwrap();
+        let mut journal = opened(&folder);
         journal.claim(3, &values("0.1")).unwrap();
         let metrics = |loss: f64| BTreeMap::from([("loss".to_string(), loss)]);
         for (step, loss) in [(100, 0.5), (50, f64::NAN), (100, 0.1)] {
@@ -311,11 +307,11 @@ mod tests {
     #[test]
     fn only_a_trial_without_a_living_worker_is_taken_over_and_by_one() {
         let folder = tempfile::tempdir().unwrap();
-        let mut journal = Journal::open(folder.path()).unwrap();
+        let mut journal = opened(&folder);
         journal.claim(1, &values("1")).unwrap();
         assert!(!journal.take_over(1).unwrap(), "its owner is this process");
         journal.release(1).unwrap();
-        let mut other = Journal::open(folder.path()).unwrap();
+        let mut other = opened(&folder);
         assert!(journal.take_over(1).unwrap(), "it was let go of");
         assert!(!other.take_over(1).unwrap(), "somebody else was first");
     }
@@ -326,12 +322,12 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = child.id();
         child.wait().unwrap();
-        let mut dead = Journal::open(folder.path()).unwrap();
+        let mut dead = opened(&folder);
         dead.here.pid = pid;
         dead.claim(1, &values("1")).unwrap();
         dead.here.host = "elsewhere".into();
         dead.claim(2, &values("2")).unwrap();
-        let mut journal = Journal::open(folder.path()).unwrap();
+        let mut journal = opened(&folder);
         assert!(journal.take_over(1).unwrap());
         assert!(!journal.take_over(2).unwrap(), "of another machine only the heartbeat tells");
         let long_ago = Instant::now() - STALE;

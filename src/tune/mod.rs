@@ -5,6 +5,8 @@
 //! journal, so any number of workers can come, die and come back.
 
 mod best;
+#[cfg(feature = "sql")]
+mod database;
 mod journal;
 mod objective;
 mod pruner;
@@ -12,6 +14,7 @@ mod random;
 mod sampler;
 mod search;
 mod space;
+mod store;
 mod tpe;
 mod trial;
 mod worker;
@@ -24,5 +27,6 @@ pub use random::Random;
 pub use sampler::ask;
 pub use search::{Search, journal_of, trial_number};
 pub use space::{Space, Values};
+pub use store::Store;
 pub use trial::{Claim, End, Owner, Rung, State, Trial};
 pub use worker::Worker;

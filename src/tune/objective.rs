@@ -53,6 +53,8 @@ impl Objective {
             TaskKind::LanguageModel => "loss",
             TaskKind::Classification => "accuracy",
             TaskKind::Regression => "rmse",
+            TaskKind::Recommendation => "ndcg@10",
+            TaskKind::Anomaly => "auroc",
         };
         vec![Self::named(if tune.metric.is_empty() { main } else { &tune.metric }, tune.direction)]
     }

@@ -2,13 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Journal, Objective, Space, Values};
+use super::{Journal, Objective, Space, Store, Values};
 use crate::{
     config::{Plan, SamplerKind, TuneConfig},
+    data::Source,
     error::{Error, IoContext, Result},
     track::atomic,
     train::RunDir,
 };
+
+/// The name of the plan among the journal's texts.
+const SEARCH: &str = "search.toml";
 
 /// Trials where the config does not say.
 const TRIALS: u64 = 50;
@@ -52,25 +56,41 @@ impl Search {
         std::fs::create_dir_all(&self.dir).io("create", &self.dir)?;
         let path = self.dir.join("search.toml");
         if atomic::create(&path, self.plan.to_toml()?.as_bytes())? {
-            return atomic::write(&self.dir.join("config.toml"), self.plan.typed.as_bytes());
+            atomic::write(&self.dir.join("config.toml"), self.plan.typed.as_bytes())?;
         }
-        let there = Plan::load(&path, &[])?;
+        self.same_as(&Plan::load(&path, &[])?, &self.plan, &self.dir.display().to_string())?;
+        if self.plan.tune.journal.is_empty() {
+            return Ok(());
+        }
+        // Workers of other machines don't see the folder.
+        let own = without_paths(&self.plan);
+        let (journal, text) = (self.journal()?, own.to_toml()?);
+        if journal.store().create(SEARCH, &text)? {
+            return Ok(());
+        }
+        let there = journal.store().read(SEARCH)?.unwrap_or(text);
+        let file = tempfile::NamedTempFile::new().io("create", &path)?;
+        std::fs::write(file.path(), there).io("write", file.path())?;
+        self.same_as(&without_paths(&Plan::load(file.path(), &[])?), &own, "the database of `tune.journal`")
+    }
+
+    fn same_as(&self, there: &Plan, own: &Plan, place: &str) -> Result<()> {
         let neutral = |tune: &TuneConfig| TuneConfig { trials: 0, budget: String::new(), ..tune.clone() };
-        let mut changed = Plan::difference(&there, &self.plan)?;
-        if changed.is_none() && neutral(&there.tune) != neutral(&self.plan.tune) {
+        let mut changed = Plan::difference(there, own)?;
+        if changed.is_none() && neutral(&there.tune) != neutral(&own.tune) {
             changed = Some(" of [tune]".into());
         }
         let Some(changed) = changed else { return Ok(()) };
-        Err(Error::input(format!("{} is a search with another config{changed}", self.dir.display()))
+        Err(Error::input(format!("{place} holds a search with another config{changed}"))
             .next("begin again with --fresh, or keep both with --set run.name=NAME"))
     }
 
     /// The journal, as one worker sees it.
     ///
     /// # Errors
-    /// As [`Journal::open`].
+    /// As [`journal_of`].
     pub fn journal(&self) -> Result<Journal> {
-        Journal::open(&journal_of(&self.dir))
+        journal_of(&self.plan, &self.dir)
     }
 
     /// The run of a trial.
@@ -91,9 +111,29 @@ impl Search {
     }
 }
 
-/// Where the journal of a search lies.
-pub fn journal_of(search: &Path) -> PathBuf {
-    search.join("journal")
+/// The journal of the search in this folder, as its plan says where it lies.
+///
+/// # Errors
+/// A folder that can't be created, a database that can't be reached.
+pub fn journal_of(plan: &Plan, search: &Path) -> Result<Journal> {
+    let store = match plan.tune.journal.as_str() {
+        "" => Store::folder(&search.join("journal"))?,
+        address => Store::database(address, &search.file_name().unwrap_or_default().to_string_lossy())?,
+    };
+    Ok(Journal::new(store))
+}
+
+/// The plan, whatever folders its machine has.
+fn without_paths(plan: &Plan) -> Plan {
+    let mut plan = plan.clone();
+    let name = |path: &Path| path.file_name().map(PathBuf::from).unwrap_or_default();
+    match &mut plan.data.source {
+        Source::Path(path) => *path = name(path),
+        Source::Glob(pattern) => *pattern = name(Path::new(pattern)).to_string_lossy().into_owned(),
+        _ => {}
+    }
+    (plan.run.dir, plan.base, plan.data.cache) = (".".into(), PathBuf::new(), None);
+    plan
 }
 
 /// The number of the trial whose run this is.

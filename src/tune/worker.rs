@@ -83,7 +83,7 @@ impl Worker<'_> {
         let open: Vec<&Trial> = trials.iter().filter(|trial| trial.state() == State::Running).collect();
         for trial in &open {
             // Its end may have come since it was listed.
-            if journal.take_over(trial.number)? && !journal.ended(trial.number) {
+            if journal.take_over(trial.number)? && !journal.ended(trial.number)? {
                 return Ok(Next::Trial(trial.number, trial.values.clone()));
             }
         }
@@ -108,7 +108,7 @@ impl Worker<'_> {
         }
         let mut child = self.start(&run)?;
         let status = self.look_after(journal, number, &mut child)?;
-        if journal.ended(number) {
+        if journal.ended(number)? {
             return Ok(());
         }
         // A process that somebody stopped has saved: whoever comes next goes on with it.

@@ -43,7 +43,7 @@ fn a_key_or_value_that_is_wrong_is_underlined() {
             (&["train", "key.toml"], 2, &["unknown key `widht`", "key.toml:12:1", "^^^^^ did you mean `width`?"]),
             (&["train", "section.toml"], 2, &["unknown section [optin]", "section.toml:19:2", "did you mean `optim`?"]),
             (&["train", "type.toml"], 2, &["`train.steps` must be a non-negative integer, found a string", "^^^^^"]),
-            (&["train", "kind.toml"], 2, &["`gtp`", "did you mean `gpt`?", "`linear`, `mlp`, `cnn`, `gpt`, `vit`"]),
+            (&["train", "kind.toml"], 2, &["`gtp`", "did you mean `gpt`?", "`linear`, `mlp`, `cnn`, `gpt`, `vit`, "]),
             (
                 &["train", "heads.toml"],
                 2,
@@ -127,7 +127,7 @@ fn an_override_that_is_wrong_is_underlined() {
             (&["trian", "tiny.toml"], 2, &["trian", "'train'"]),
             (&["bench", "tiny.toml", "--steps", "0"], 2, &["--steps", "1..=1000000"]),
             (&["verify-resume", "tiny.toml", "--steps", "2"], 2, &["--steps 2", "at least 4"]),
-            (&["models", "gtp"], 2, &["no model `gtp`", "linear, mlp, cnn, gpt, vit"]),
+            (&["models", "gtp"], 2, &["no model `gtp`", "linear, mlp, cnn, gpt, vit, "]),
         ],
     );
 }

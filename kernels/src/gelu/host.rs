@@ -68,17 +68,23 @@ impl Kernel for Gradients<'_> {
 
 /// GELU.
 #[inline(always)]
-pub(crate) fn value(x: f32) -> f32 {
+fn value(x: f32) -> f32 {
     x * gate(x)
 }
 
 /// Its derivative.
 #[inline(always)]
-pub(crate) fn slope(x: f32) -> f32 {
+fn slope(x: f32) -> f32 {
+    value_and_slope(x).1
+}
+
+/// GELU and its derivative, which have the dear part in common.
+#[inline(always)]
+pub(crate) fn value_and_slope(x: f32) -> (f32, f32) {
     const SLOPE: f32 = reference::SLOPE as f32;
     const BEND: f32 = (3.0 * reference::CUBE * reference::SLOPE) as f32;
     let gate = gate(x);
-    gate + x * (SLOPE + BEND * x * x) * (gate * (1.0 - gate))
+    (x * gate, gate + x * (SLOPE + BEND * x * x) * (gate * (1.0 - gate)))
 }
 
 /// The logistic function of `SLOPE (x + CUBE x³)`.

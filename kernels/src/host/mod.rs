@@ -7,6 +7,7 @@ mod bf16;
 mod gemm;
 mod pass;
 mod seed;
+mod sums;
 mod tensor;
 #[cfg(feature = "tch")]
 mod torch;
@@ -21,6 +22,7 @@ pub(crate) use bf16::{Bf16, bf16_support};
 pub(crate) use gemm::{HostMatrix, Matrix, matrix};
 pub(crate) use pass::{PASS, owned, region};
 pub(crate) use seed::{seed, seed_of};
+pub(crate) use sums::{add_up, column_sums, summed_rows};
 pub(crate) use tensor::{HostBackend, HostTensor, copied, dims, packed, tensor, writable, written};
 #[cfg(feature = "tch")]
 pub use torch::compose_torch;

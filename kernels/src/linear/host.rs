@@ -9,8 +9,8 @@ use super::{Form, Forward, Gradient, LinearOp, reference};
 use crate::{
     gelu::host as gelu,
     host::{
-        HostBackend, HostTensor, Kernel, Matrix, matrix, packed, product_tensor, rows_per_task, tensor, vectorised,
-        writable, written,
+        HostBackend, HostTensor, Kernel, Matrix, add_up, column_sums, matrix, packed, product_tensor, rows_per_task,
+        summed_rows, tensor, vectorised, writable, written,
     },
 };
 
@@ -30,15 +30,15 @@ impl<B: HostBackend> LinearOp for B {
     fn linear_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        before: FloatTensor<Self>,
+        kept: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         wanted: [bool; 3],
         form: Form,
     ) -> (Option<FloatTensor<Self>>, Option<FloatTensor<Self>>, Option<FloatTensor<Self>>) {
         if !B::here(&[&x, &weight, &grad]) {
-            return reference::backward::<Self>(x, weight, before, grad, wanted, form);
+            return reference::backward::<Self>(x, weight, kept, grad, wanted, form);
         }
-        backward::<Self>(x, weight, before, grad, wanted, form)
+        backward::<Self>(x, weight, kept, grad, wanted, form)
     }
 }
 
@@ -60,6 +60,7 @@ fn forward<B: HostBackend>(x: FloatTensor<B>, weight: FloatTensor<B>, bias: Floa
             .into_par_iter()
             .for_each(|(y, activated)| vectorised(Activate { y, bias, activated }));
     });
+    // What it was applied to has become its slope, for which the exponential is there.
     (activated, Some(y))
 }
 
@@ -95,8 +96,10 @@ impl Kernel for Activate<'_> {
                 row.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);
             }
         }
-        for (activated, y) in self.activated.iter_mut().zip(&*self.y) {
-            activated.write(gelu::value(*y));
+        for (activated, y) in self.activated.iter_mut().zip(self.y) {
+            let (value, slope) = gelu::value_and_slope(*y);
+            activated.write(value);
+            *y = slope;
         }
     }
 }
@@ -104,7 +107,7 @@ impl Kernel for Activate<'_> {
 fn backward<B: HostBackend>(
     x: FloatTensor<B>,
     weight: FloatTensor<B>,
-    before: FloatTensor<B>,
+    slopes: FloatTensor<B>,
     grad: FloatTensor<B>,
     [dx, dweight, dbias]: [bool; 3],
     form: Form,
@@ -113,7 +116,7 @@ fn backward<B: HostBackend>(
     let [rows, outputs] = [x.rows(), weight.columns()];
     let mut grad = packed(grad);
     let sums = if form.gelu {
-        Some(differentiate(writable(&mut grad), packed(before).values(), outputs))
+        Some(multiply(writable(&mut grad), packed(slopes).values(), outputs))
     } else {
         dbias.then(|| column_sums(grad.values(), outputs))
     };
@@ -126,65 +129,29 @@ fn backward<B: HostBackend>(
 }
 
 /// Turns the gradient after GELU into the one before it, in place; returns its sums over rows.
-fn differentiate(grad: &mut [f32], before: &[f32], width: usize) -> Vec<f32> {
+fn multiply(grad: &mut [f32], slopes: &[f32], width: usize) -> Vec<f32> {
     let chunk = summed_rows(width) * width;
-    let partial = grad.par_chunks_mut(chunk).zip(before.par_chunks(chunk));
-    add_up(width, partial.map(|(grad, before)| vectorised(Differentiate { grad, before, width })).collect())
+    let partial = grad.par_chunks_mut(chunk).zip(slopes.par_chunks(chunk));
+    add_up(width, partial.map(|(grad, slopes)| vectorised(Multiply { grad, slopes, width })).collect())
 }
 
-/// Sums over rows.
-fn column_sums(values: &[f32], width: usize) -> Vec<f32> {
-    let chunk = summed_rows(width) * width;
-    add_up(width, values.par_chunks(chunk).map(|values| vectorised(Sum { values, width })).collect())
-}
-
-/// Rows that are summed by one task, a function of the width alone: the order of additions depends on nothing else.
-fn summed_rows(width: usize) -> usize {
-    4 * rows_per_task(width)
-}
-
-fn add_up(width: usize, partial: Vec<Vec<f32>>) -> Vec<f32> {
-    partial.into_iter().fold(vec![0f32; width], |mut total, part| {
-        total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
-        total
-    })
-}
-
-struct Differentiate<'a> {
+struct Multiply<'a> {
     grad: &'a mut [f32],
-    before: &'a [f32],
+    slopes: &'a [f32],
     width: usize,
 }
 
-impl Kernel for Differentiate<'_> {
+impl Kernel for Multiply<'_> {
     type Output = Vec<f32>;
 
     #[inline(always)]
     fn run(self) -> Vec<f32> {
         let mut sums = vec![0f32; self.width];
-        for (grad, before) in self.grad.chunks_exact_mut(self.width).zip(self.before.chunks_exact(self.width)) {
-            for ((grad, before), sum) in grad.iter_mut().zip(before).zip(&mut sums) {
-                *grad *= gelu::slope(*before);
+        for (grad, slopes) in self.grad.chunks_exact_mut(self.width).zip(self.slopes.chunks_exact(self.width)) {
+            for ((grad, slope), sum) in grad.iter_mut().zip(slopes).zip(&mut sums) {
+                *grad *= slope;
                 *sum += *grad;
             }
-        }
-        sums
-    }
-}
-
-struct Sum<'a> {
-    values: &'a [f32],
-    width: usize,
-}
-
-impl Kernel for Sum<'_> {
-    type Output = Vec<f32>;
-
-    #[inline(always)]
-    fn run(self) -> Vec<f32> {
-        let mut sums = vec![0f32; self.width];
-        for row in self.values.chunks_exact(self.width) {
-            row.iter().zip(&mut sums).for_each(|(value, sum)| *sum += value);
         }
         sums
     }

@@ -77,7 +77,8 @@ pub(crate) struct Form {
     products: Products,
 }
 
-/// Output `[N, outputs]`, and where an activation follows what it was applied to.
+/// Output `[N, outputs]`, and where an activation follows what its backward wants: on the host its slope, composed what
+/// it was applied to.
 pub(crate) type Forward<B> = (FloatTensor<B>, Option<FloatTensor<B>>);
 /// Gradients of x `[N, inputs]`, weight `[inputs, outputs]` and bias `[outputs]`, those that were asked for.
 pub(crate) type Gradient<B> = (Option<FloatTensor<B>>, Option<FloatTensor<B>>, Option<FloatTensor<B>>);
@@ -112,18 +113,18 @@ pub(crate) trait LinearOp: Backend + Gelu {
     }
 
     // The macro reads the signature, so that a name for the result does not serve.
-    /// `before` is what GELU was applied to, anything without GELU; `wanted` names the gradients of x, weight and bias.
+    /// `kept` is what the forward kept of GELU, anything without GELU; `wanted` names the gradients of x, weight and bias.
     #[fusion(default)]
     #[allow(clippy::type_complexity)]
     fn linear_backward(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
-        before: FloatTensor<Self>,
+        kept: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         wanted: [bool; 3],
         form: Form,
     ) -> (Option<FloatTensor<Self>>, Option<FloatTensor<Self>>, Option<FloatTensor<Self>>) {
-        reference::backward::<Self>(x, weight, before, grad, wanted, form)
+        reference::backward::<Self>(x, weight, kept, grad, wanted, form)
     }
 }
 
@@ -144,8 +145,8 @@ impl<B: LinearOp, C: CheckpointStrategy> LinearOp for Autodiff<B, C> {
             OpsKind::Tracked(mut prep) => {
                 let nodes = [prep.checkpoint(&x), prep.checkpoint(&weight)];
                 let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
-                let (y, before) = B::linear_forward(x, weight, bias, form);
-                prep.finish(Saved::<B> { nodes, before, form }, y)
+                let (y, kept) = B::linear_forward(x, weight, bias, form);
+                prep.finish(Saved::<B> { nodes, kept, form }, y)
             }
             OpsKind::UnTracked(prep) => {
                 let (x, weight, bias) = (x.into_primitive(), weight.into_primitive(), bias.into_primitive());
@@ -161,7 +162,7 @@ struct Step;
 #[derive(Debug, Clone)]
 struct Saved<B: Backend> {
     nodes: [NodeId; 2],
-    before: Option<FloatTensor<B>>,
+    kept: Option<FloatTensor<B>>,
     form: Form,
 }
 
@@ -170,16 +171,16 @@ impl<B: LinearOp> Backward<B, 3> for Step {
 
     fn backward(self, ops: Ops<Saved<B>, 3>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let grad = grads.consume::<B>(&ops.node);
-        let Saved { nodes: [x, weight], before, form } = ops.state;
+        let Saved { nodes: [x, weight], kept, form } = ops.state;
         let x: FloatTensor<B> = checkpointer.retrieve_node_output(x);
         let weight: FloatTensor<B> = checkpointer.retrieve_node_output(weight);
         let tracked = ops.parents.each_ref().map(Option::is_some);
         let wanted = [tracked[0], tracked[1], tracked[2] && form.biased];
-        let before = before.unwrap_or_else(|| weight.clone());
+        let kept = kept.unwrap_or_else(|| weight.clone());
         let sizes = [x.shape()[0], x.shape()[1], weight.shape()[1]];
         let work = work(sizes, usize::from(wanted[0]) + usize::from(wanted[1]));
         let (dx, dweight, dbias) =
-            timed("linear.backward", work, || B::linear_backward(x, weight, before, grad, wanted, form));
+            timed("linear.backward", work, || B::linear_backward(x, weight, kept, grad, wanted, form));
         for (node, gradient) in ops.parents.into_iter().zip([dx, dweight, dbias]) {
             if let (Some(node), Some(gradient)) = (node, gradient) {
                 grads.register::<B>(node.id, gradient);

@@ -16,8 +16,9 @@ use std::sync::{Mutex, PoisonError};
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use kiln_kernels::{
-    Activation, AttentionOptions, Conv2dOptions, Products, accumulate, attention, conv2d, cross_entropy, dropout,
-    embedding, gelu, layer_norm, linear, linear_cross_entropy, norm, rms_norm, swiglu, with_products,
+    Activation, AttentionOptions, Cell, Conv2dOptions, Products, RecurrentOptions, accumulate, attention, conv2d,
+    cross_entropy, dropout, embedding, gelu, gelu_erf, layer_norm, linear, linear_cross_entropy, norm, recurrent,
+    rms_norm, swiglu, with_products,
 };
 use proptest::prelude::*;
 use twin::{How, Twin, how, near, same, wide};
@@ -54,6 +55,7 @@ proptest! {
         let what = |op: &str| format!("{op} {shape:?} {how:?}");
         let (x, up) = (Twin::new(shape, 1, how), Twin::new(shape, 2, how));
         same(&what("gelu"), x.both(gelu), &[("x", &x)], how, 30.0);
+        same(&what("gelu_erf"), x.both(gelu_erf), &[("x", &x)], how, 30.0);
         let y = Twin { here: swiglu(x.here.clone(), up.here.clone()), right: swiglu(x.right.clone(), up.right.clone()) };
         same(&what("swiglu"), y, &[("gate", &x), ("up", &up)], how, 30.0);
     }
@@ -169,6 +171,33 @@ proptest! {
             right: conv2d(x.right.clone(), weight.right.clone(), Some(bias.right.clone()), options),
         };
         same(&what, y, &[("x", &x), ("weight", &weight), ("bias", &bias)], how, 15.0);
+    }
+
+    #[test]
+    fn recurrences(
+        (b, t, h) in (prop_oneof![1usize..5, 14usize..40], 1usize..9, prop_oneof![1usize..20, 60usize..70]),
+        how in how(4.0), (gru, reverse, masked, narrow) in any::<(bool, bool, bool, bool)>(),
+    ) {
+        let options = RecurrentOptions { cell: if gru { Cell::Gru } else { Cell::Lstm }, reverse };
+        let what = format!("recurrent {b} {t} {h} {masked} {narrow} {options:?} {how:?}");
+        let columns = options.cell.gates() * h;
+        // A state's share of the gates stays near 1, as after an initialisation.
+        let share = How { scale: 1.0 / (h as f32).sqrt(), ..how };
+        let (gates, weight, bias) = (
+            Twin::new([b, t, columns], 1, how),
+            Twin::new([h, columns], 2, share),
+            Twin::new([columns], 3, how.small()),
+        );
+        let valid = Twin::<2>::new([b, t], 4, how.small()).both(|x| x.detach().greater_elem(-0.5).float());
+        let op = |gates: &Tensor<3>, weight: &Tensor<2>, bias: &Tensor<1>, valid: &Tensor<2>| {
+            let valid = masked.then(|| valid.clone().cast(gates.dtype()));
+            recurrent(gates.clone(), weight.clone(), bias.clone(), valid, options)
+        };
+        let y = Twin {
+            here: with_products(products(narrow), || op(&gates.here, &weight.here, &bias.here, &valid.here)),
+            right: op(&gates.right, &weight.right, &bias.right, &valid.right),
+        };
+        same(&what, y, &[("gates", &gates), ("weight", &weight), ("bias", &bias)], how.products(narrow), 60.0);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use burn::tensor::{DType, Int, Tensor, TensorData};
 use kiln_kernels::{
-    Activation, AttentionOptions, Conv2dOptions, attention, conv2d, cross_entropy, embedding, gelu, layer_norm, linear,
-    linear_cross_entropy, rms_norm, swiglu,
+    Activation, AttentionOptions, Cell, Conv2dOptions, RecurrentOptions, attention, conv2d, cross_entropy, embedding,
+    gelu, gelu_erf, layer_norm, linear, linear_cross_entropy, recurrent, rms_norm, swiglu,
 };
 
 use crate::{
@@ -37,6 +37,7 @@ fn check<const D: usize, const E: usize>(what: &str, shape: [usize; D], f: impl 
 #[test]
 fn of_activations_and_norms() {
     check("gelu", [3, 4], gelu);
+    check("gelu_erf", [3, 4], gelu_erf);
     check("swiglu by its gate", [3, 4], |x| swiglu(x, some([3, 4], 3)));
     check("swiglu by what it gates", [3, 4], |x| swiglu(some([3, 4], 3), x));
     let (gamma, beta) = (some([5], 4), some([5], 5));
@@ -81,4 +82,19 @@ fn of_attention_and_convolution() {
     let x = some([2, 2, 5, 4], 5);
     check("conv2d by its weight", [3, 2, 3, 2], |weight| conv2d(x.clone(), weight, Some(bias.clone()), options));
     check("conv2d by its bias", [3], |bias| conv2d(x.clone(), weight.clone(), Some(bias), options));
+}
+
+#[test]
+fn of_recurrences() {
+    for (cell, reverse) in [(Cell::Lstm, false), (Cell::Lstm, true), (Cell::Gru, false), (Cell::Gru, true)] {
+        let (options, columns) = (RecurrentOptions { cell, reverse }, cell.gates() * 2);
+        let (gates, weight, bias) = (some([2, 4, columns], 3), some([2, columns], 4), some([columns], 5));
+        let valid = Tensor::<2>::from_data([[1.0, 1.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0]], &gates.device());
+        for valid in [None, Some(valid.cast(burn::tensor::FloatDType::F64))] {
+            let op = |gates, weight, bias| recurrent(gates, weight, bias, valid.clone(), options);
+            check("recurrent by its gates", [2, 4, columns], |gates| op(gates, weight.clone(), bias.clone()));
+            check("recurrent by its weight", [2, columns], |weight| op(gates.clone(), weight, bias.clone()));
+            check("recurrent by its bias", [columns], |bias| op(gates.clone(), weight.clone(), bias));
+        }
+    }
 }

@@ -304,14 +304,14 @@ fn a_checksum_of_no_download() {
   |          ^^^^^
 next: take it from `sha256sum FILE`
 
-`data.sha256` checks a download, but `data.source` is no `url`
+`data.sha256` checks a download, but `data.source` is no `url` of one file
  --> a.toml:4:10
   |
 3 | source = { dataset = "sotu" }
   | ------ `data.source`
 4 | sha256 = "abc"
   |          ^^^^^ `data.sha256`
-next: remove `sha256`, or give a `url`"#
+next: remove `sha256`, or give an https address"#
     );
 }
 

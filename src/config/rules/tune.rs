@@ -10,6 +10,10 @@ use crate::config::{
     tree::{Data, Node},
     tune::{Dimension, MOST},
 };
+use crate::{
+    data::{TaskKind, check_sql},
+    error::Error,
+};
 
 /// Sections that a trial's own place depends on.
 const FIXED: [&str; 4] = ["run.name", "run.dir", "tune", "data.cache"];
@@ -26,6 +30,8 @@ impl Rules<'_> {
             self.broken("`tune.reduction` must be at least 2", &["tune.reduction"], "3 is usual: one of three goes on");
         }
         self.objectives(plan);
+        self.journal(plan);
+        self.folds(plan);
         for (key, dimension) in &tune.space {
             if let Some(fault) = self.dimension(plan, key, dimension) {
                 self.faults.push(fault);
@@ -60,6 +66,38 @@ impl Rules<'_> {
         if plan.eval.every == 0 && !tune.space.contains_key("eval.every") {
             let message = "`tune.pruner` judges evaluations, but `eval.every` = 0 makes none while training";
             self.broken(message, &["tune.pruner", "eval.every"], "set `eval.every`, or `tune.pruner` to \"none\"");
+        }
+    }
+
+    fn journal(&mut self, plan: &Plan) {
+        let address = &plan.tune.journal;
+        if address.is_empty() {
+            return;
+        }
+        let checked = match address.starts_with("postgres") {
+            true => check_sql(address),
+            false => Err(Error::input("`tune.journal` is no address of a PostgreSQL database")
+                .next("write it as in `postgres://user@host/database`, or leave it out for the search's folder")),
+        };
+        if let Err(error) = checked {
+            let next = error.action().unwrap_or("correct it").to_owned();
+            self.broken(error.message().replace("data.source.sql", "tune.journal"), &["tune.journal"], next);
+        }
+    }
+
+    fn folds(&mut self, plan: &Plan) {
+        let tune = &plan.tune;
+        if tune.folds < 2 {
+            return;
+        }
+        self.at_most(&[("tune.folds", tune.folds, 1000)]);
+        if tune.pruner != PrunerKind::None {
+            let message = "`tune.pruner` judges evaluations of one training, but `tune.folds` trains several";
+            self.broken(message, &["tune.pruner", "tune.folds"], "keep one of them");
+        }
+        if plan.data.task == TaskKind::LanguageModel || plan.data.fold.is_some() {
+            let message = "`tune.folds` shares out rows, which `data.task` or `data.fold` rules out";
+            self.broken(message, &["tune.folds", "data.task"], "remove `folds`");
         }
     }
 

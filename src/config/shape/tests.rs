@@ -103,7 +103,7 @@ fn a_misspelt_kind() {
   |
 5 | kind = "gtp"
   |        ^^^^^ did you mean `gpt`?
-next: use one of `linear`, `mlp`, `cnn`, `gpt`, `vit`"#
+next: use one of `linear`, `mlp`, `cnn`, `gpt`, `vit`, `ft-transformer`, `wide-and-deep`, `embedding-bag`, `lstm`, `gru`, `encoder`, `conv1d`, `series-gru`, `series-transformer`, `autoencoder`, `vae`, `matrix-factorization`, `neumf`, `two-tower`"#
     );
 }
 
@@ -112,12 +112,12 @@ fn a_kind_that_is_no_word() {
     let shown = fault(&[(r#""gpt""#, "3")], &[]);
     assert_eq!(
         shown,
-        r#"`model.kind` must be one of `linear`, `mlp`, `cnn`, `gpt`, `vit`, found an integer
+        r#"`model.kind` must be one of `linear`, `mlp`, `cnn`, `gpt`, `vit`, `ft-transformer`, `wide-and-deep`, `embedding-bag`, `lstm`, `gru`, `encoder`, `conv1d`, `series-gru`, `series-transformer`, `autoencoder`, `vae`, `matrix-factorization`, `neumf`, `two-tower`, found an integer
  --> a.toml:5:8
   |
 5 | kind = 3
   |        ^
-next: give one of `linear`, `mlp`, `cnn`, `gpt`, `vit`"#
+next: give one of `linear`, `mlp`, `cnn`, `gpt`, `vit`, `ft-transformer`, `wide-and-deep`, `embedding-bag`, `lstm`, `gru`, `encoder`, `conv1d`, `series-gru`, `series-transformer`, `autoencoder`, `vae`, `matrix-factorization`, `neumf`, `two-tower`"#
     );
 }
 
@@ -131,7 +131,7 @@ fn no_kind() {
   |
 4 | [model]
   |  ^^^^^ `kind` is missing
-next: add `kind = "..."` with one of `linear`, `mlp`, `cnn`, `gpt`, `vit`"#
+next: add `kind = "..."` with one of `linear`, `mlp`, `cnn`, `gpt`, `vit`, `ft-transformer`, `wide-and-deep`, `embedding-bag`, `lstm`, `gru`, `encoder`, `conv1d`, `series-gru`, `series-transformer`, `autoencoder`, `vae`, `matrix-factorization`, `neumf`, `two-tower`"#
     );
 }
 
@@ -159,7 +159,7 @@ fn a_tokenizer_without_its_size() {
   |
 4 | tokenizer = "bpe"
   |             ^^^^^ did you mean `{ bpe = 1000 }`?
-next: use one of `bytes`, `char`, `gpt2`, `{ file = "..." }`, `{ bpe = 1000 }`"#
+next: use one of `bytes`, `char`, `gpt2`, `{ file = "..." }`, `{ bpe = 1000 }`, `{ words = 1000 }`"#
     );
 }
 
@@ -173,7 +173,7 @@ fn a_misspelt_source() {
   |
 3 | source = { datset = "sotu" }
   |            ^^^^^^ did you mean `dataset`?
-next: use one of `dataset`, `path`, `glob`, `url`"#
+next: use one of `dataset`, `path`, `glob`, `url`, `sql`"#
     );
 }
 
@@ -182,7 +182,7 @@ fn two_sources() {
     let shown = fault(&[(r#""sotu" }"#, r#""sotu", url = "x" }"#)], &[]);
     assert_eq!(
         shown,
-        r#"`data.source` must have exactly one of the keys `dataset`, `path`, `glob`, `url`, found 2
+        r#"`data.source` must have exactly one of the keys `dataset`, `path`, `glob`, `url`, `sql`, found 2
  --> a.toml:3:12
   |
 3 | source = { dataset = "sotu", url = "x" }
@@ -196,7 +196,7 @@ fn a_source_that_is_no_table() {
     let shown = fault(&[(r#"{ dataset = "sotu" }"#, "7")], &[]);
     assert_eq!(
         shown,
-        r#"`data.source` must be one of `{ dataset = "..." }`, `{ path = "..." }`, `{ glob = "..." }`, `{ url = "..." }`, found an integer
+        r#"`data.source` must be one of `{ dataset = "..." }`, `{ path = "..." }`, `{ glob = "..." }`, `{ url = "..." }`, `{ sql = "..." }`, found an integer
  --> a.toml:3:10
   |
 3 | source = 7

@@ -122,8 +122,11 @@ impl Category {
     /// # Errors
     /// More categories than can be counted, or an `order` that lacks one.
     pub(super) fn fit(profile: &CategoryProfile, name: &str, settings: &CleanConfig, targets: usize) -> Result<Self> {
-        let encode =
-            settings.encode.unwrap_or(if profile.counts.len() > ONE_HOT { Encode::Target } else { Encode::OneHot });
+        let encode = settings.encode.unwrap_or(match profile.counts.len() > ONE_HOT {
+            false => Encode::OneHot,
+            true if targets == 0 => Encode::Frequency, // there is no target to take means of
+            true => Encode::Target,
+        });
         let mut counts = profile.counts.clone();
         let fill = match settings.impute.as_ref().filter(|impute| impute.fits(ColumnType::Categorical)) {
             Some(Impute::Mode) => {

@@ -87,8 +87,17 @@ impl TableSchema {
 
     /// The categories of a column that is one feature a category, with the index of the first of them.
     pub fn one_hot(&self, name: &str) -> Option<(&[String], usize)> {
+        self.categories(name, Encode::OneHot)
+    }
+
+    /// The categories of a column that is their codes, with its index.
+    pub fn coded(&self, name: &str) -> Option<(&[String], usize)> {
+        self.categories(name, Encode::Embedding)
+    }
+
+    fn categories(&self, name: &str, encode: Encode) -> Option<(&[String], usize)> {
         self.placed().find_map(|(column, first)| match &column.transform {
-            Transform::Category(category) if column.name == name && category.encode == Encode::OneHot => {
+            Transform::Category(category) if column.name == name && category.encode == encode => {
                 Some((category.categories.names(), first))
             }
             _ => None,

@@ -97,7 +97,7 @@ fn expand(at: &Path, names: &[String], depth: usize, files: &mut Vec<PathBuf>) -
 }
 
 /// Whether a name fits a pattern of `*` and `?`, in `O(name * pattern)`.
-fn fits(name: &str, pattern: &str) -> bool {
+pub(super) fn fits(name: &str, pattern: &str) -> bool {
     let name: Vec<char> = name.chars().collect();
     // reached[i]: the pattern so far fits the first i characters.
     let mut reached = vec![false; name.len() + 1];

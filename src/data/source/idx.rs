@@ -44,7 +44,7 @@ pub fn read(folder: &Path, limit: u64, sink: &mut dyn RecordSink) -> Result<Reco
     test.push(Some(Split::Test), sink)?;
     train.push(None, sink)?;
     let names = (0..=most).map(|label| label.to_string()).collect();
-    Ok(Records { input, target: TargetSchema::Classes { names }, table: None })
+    Ok(Records { input, target: TargetSchema::Classes { names }, table: None, tokenizer: None })
 }
 
 /// `train` or `t10k`: all labels, and the pictures as a stream.

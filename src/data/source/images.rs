@@ -62,7 +62,7 @@ pub fn read(folder: &Path, config: &DataConfig, limit: u64, sink: &mut dyn Recor
         sink.push(found.split, Features::U8(&decode(&found.path, shape)?), Target::Class(class as u32))?;
     }
     let input = InputSchema::Image { channels: shape.channels, height, width };
-    Ok(Records { input, target: TargetSchema::Classes { names }, table: None })
+    Ok(Records { input, target: TargetSchema::Classes { names }, table: None, tokenizer: None })
 }
 
 /// Reads one picture as the schema wants it: `[channels, height, width]` bytes.

@@ -3,7 +3,10 @@
 mod files;
 pub mod idx;
 pub mod images;
+#[cfg(feature = "object-store")]
+mod objects;
 mod rust_crates;
+mod sql;
 pub mod table;
 mod text;
 
@@ -12,9 +15,12 @@ use std::path::{Path, PathBuf};
 pub(super) use files::below as files_below;
 #[cfg(test)]
 pub(crate) use sink::Kept;
+#[cfg(feature = "sql")]
+pub use sql::connect;
+pub use sql::{check as check_sql, from_base};
 pub(super) use text::{Chunk, Corpus, Reading};
 
-use super::{DataConfig, Format, RecordSink, Records, Source, TaskKind, fetch};
+use super::{DataConfig, Format, RecordSink, Records, Source, SqlSource, TaskKind, fetch};
 use crate::error::{Error, Result};
 use table::Request;
 
@@ -63,6 +69,7 @@ impl Resolved {
 /// A missing file, a failed download, or a layout that cannot be told.
 pub(super) fn resolve(config: &DataConfig, base: &Path, progress: &dyn Fn(&str)) -> Result<Resolved> {
     let mut config = config.clone();
+    config.hold_out_by_time();
     let (files, folder) = match &config.source {
         Source::Dataset(name) if name == rust_crates::NAME => {
             config.format = Some(Format::Text);
@@ -83,7 +90,12 @@ pub(super) fn resolve(config: &DataConfig, base: &Path, progress: &dyn Fn(&str))
         }
         Source::Path(path) => local(&base.join(path))?,
         Source::Glob(pattern) => (files::glob(base, pattern)?, base.to_owned()),
+        Source::Url(url) if is_object(url) => (objects(url, progress)?, PathBuf::new()),
         Source::Url(url) => (vec![fetch::url(url, config.sha256.as_deref(), progress)?], PathBuf::new()),
+        Source::Sql(SqlSource { sql, query }) => {
+            config.format = Some(Format::Parquet);
+            (vec![sql::rows(&sql::from_base(sql, base), query, progress)?], PathBuf::new())
+        }
     };
     if files.is_empty() {
         return Err(Error::input(format!("{} holds no files", folder.display())).next("check `data.source`"));
@@ -93,6 +105,34 @@ pub(super) fn resolve(config: &DataConfig, base: &Path, progress: &dyn Fn(&str))
         None => infer(config.task, &files, &folder)?,
     };
     Ok(Resolved { config, format, files, folder })
+}
+
+/// Whether an address is one of S3, Google Cloud Storage or Azure.
+pub fn is_object(address: &str) -> bool {
+    ["s3://", "s3a://", "gs://", "az://", "azure://", "abfs://", "abfss://"].iter().any(|it| address.starts_with(it))
+}
+
+#[cfg(feature = "object-store")]
+fn objects(address: &str, progress: &dyn Fn(&str)) -> Result<Vec<PathBuf>> {
+    objects::bring(address, &fetch::downloads_dir()?, progress)
+}
+
+#[cfg(not(feature = "object-store"))]
+fn objects(address: &str, _: &dyn Fn(&str)) -> Result<Vec<PathBuf>> {
+    Err(Error::input(format!("this build reads no object stores, and `data.source.url` is `{address}`"))
+        .next("add them with `cargo build --release --features object-store`"))
+}
+
+/// Forgets what a query gave, so that [`super::prepare`] asks the database again.
+///
+/// # Errors
+/// The kept rows can't be removed.
+pub fn forget(source: &Source, base: &Path) -> Result<()> {
+    match source {
+        Source::Sql(SqlSource { sql, query }) => sql::forget(&sql::from_base(sql, base), query),
+        _ => Err(Error::input("`data.source` is no query, and its files are looked at anew every time")
+            .next("leave `--refresh` out")),
+    }
 }
 
 /// The names that a CSV file without a header has by the config or by its data set.
@@ -178,6 +218,7 @@ mod sink {
             let features = match features {
                 Features::U8(bytes) => bytes.iter().map(|&byte| f32::from(byte)).collect(),
                 Features::F32(values) => values.to_vec(),
+                Features::Tokens { ids, .. } => ids.iter().map(|&id| id as f32).collect(),
             };
             let target = match target {
                 Target::Class(class) => vec![class as f32],

@@ -70,6 +70,11 @@ impl Characters {
         text.chars().map(|c| self.id(c)).collect()
     }
 
+    /// The ids of the characters that are there.
+    pub(super) fn known(&self, text: &str) -> Vec<u32> {
+        text.chars().filter_map(|c| self.id(c).ok()).collect()
+    }
+
     fn id(&self, c: char) -> Result<u32> {
         let id = match self.ascii.get(c as usize) {
             Some(&id) => Some(id).filter(|&id| id != u32::MAX),

@@ -2,6 +2,8 @@
 
 mod bpe;
 mod chars;
+mod rows;
+mod words;
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -9,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use tiktoken_rs::{CoreBPE, r50k_base_singleton};
 
 pub use chars::{Alphabet, Characters};
+pub use rows::TextEncoder;
+pub use words::{WordCounts, Words};
 
 use crate::error::{Error, IoContext, Result};
 
@@ -29,6 +33,8 @@ pub enum Tokenizer {
     Gpt2(&'static CoreBPE),
     /// Anything that Hugging Face's `tokenizer.json` can describe.
     Hf(Arc<tokenizers::Tokenizer>),
+    /// One token a word; spaces are lost.
+    Words(Arc<Words>),
 }
 
 /// A tokenizer as a file.
@@ -39,6 +45,7 @@ enum Stored {
     Char { characters: String },
     Gpt2,
     Hf { tokenizer: String },
+    Words { words: Vec<String> },
 }
 
 impl Tokenizer {
@@ -85,6 +92,7 @@ impl Tokenizer {
                     .get_ids()
                     .to_vec())
             }
+            Self::Words(words) => Ok(words.encode(text)),
         }
     }
 
@@ -115,6 +123,7 @@ impl Tokenizer {
                 }
                 hf.decode(ids, false).map_err(|e| Error::failed(format!("the tokens have no text: {e}")))
             }
+            Self::Words(words) => words.decode(ids),
         }
     }
 
@@ -129,13 +138,14 @@ impl Tokenizer {
             Self::Char(characters) => characters.len(),
             Self::Gpt2(_) => GPT2_VOCAB,
             Self::Hf(hf) => hf.get_vocab(true).values().max().map_or(0, |&id| id as usize + 1),
+            Self::Words(words) => words.len(),
         }
     }
 
     /// The token between two documents, where the vocabulary has one; the others put a newline.
     pub fn separator(&self) -> Option<u32> {
         match self {
-            Self::Bytes | Self::Char(_) => None,
+            Self::Bytes | Self::Char(_) | Self::Words(_) => None,
             Self::Gpt2(_) => Some(GPT2_END_OF_TEXT),
             Self::Hf(hf) => hf.token_to_id("<|endoftext|>"),
         }
@@ -150,6 +160,7 @@ impl Tokenizer {
             Self::Char(characters) => Stored::Char { characters: characters.to_string() },
             Self::Gpt2(_) => Stored::Gpt2,
             Self::Hf(hf) => Stored::Hf { tokenizer: hf.to_string(false).map_err(|e| json(&e))? },
+            Self::Words(words) => Stored::Words { words: words.words().to_vec() },
         };
         let text = serde_json::to_string(&stored).map_err(|e| json(&e))?;
         std::fs::write(path, text).io("write", path)
@@ -165,6 +176,7 @@ impl Tokenizer {
             Stored::Char { characters } => Ok(Self::Char(Arc::new(Characters::new(characters.chars())))),
             Stored::Gpt2 => Ok(Self::gpt2()),
             Stored::Hf { tokenizer } => Self::from_hf_json(tokenizer.as_bytes()).map_err(|e| e.at(path.display())),
+            Stored::Words { words } => Ok(Self::Words(Arc::new(Words::new(words)))),
         }
     }
 }
@@ -176,6 +188,7 @@ impl fmt::Debug for Tokenizer {
             Self::Char(_) => "char",
             Self::Gpt2(_) => "gpt2",
             Self::Hf(_) => "hf",
+            Self::Words(_) => "words",
         };
         write!(f, "Tokenizer({kind}, {} tokens)", self.vocab())
     }

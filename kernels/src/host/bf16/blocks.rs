@@ -12,8 +12,9 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::Matrix;
+use super::floats::Left;
 use super::pack::{LANES, Operand, Step, TERMS};
-use super::result::{Out, Unit};
+use super::result::{Out, Right, Unit};
 
 /// At most so many terms in a block of them: two panels of 64 KB in bf16.
 const BLOCK: usize = 32 * TERMS;
@@ -93,9 +94,9 @@ impl Product<'_> {
     fn run(&self) {
         let terms = self.cut.terms;
         let each = terms.div_ceil(terms.div_ceil(BLOCK)).next_multiple_of(TERMS);
-        let panels = self.whole.lanes.div_ceil(LANES);
+        let panels = if self.whole.stays() { 0 } else { self.whole.lanes.div_ceil(LANES) };
         // As many blocks of terms at a time as there is room for.
-        let group = (WHOLE / (panels * each / self.cut.step())).max(1) * each;
+        let group = (WHOLE / (panels * each / self.cut.step()).max(1)).max(1) * each;
         let mut buffer = SHARED_BUFFER.take();
         for from in (0..terms).step_by(group) {
             let to = terms.min(from + group);
@@ -112,10 +113,12 @@ impl Product<'_> {
         let mut shared = Vec::with_capacity(parts.len());
         for part in parts {
             let (here, after) = rest.split_at_mut(panels * self.steps_of(part));
-            self.each(here.chunks_mut(self.steps_of(part)).enumerate().collect(), |(panel, out)| {
-                // SAFETY: the processor has the instructions: see `product`.
-                unsafe { self.whole.pack(panel, part.clone(), out) }
-            });
+            if panels > 0 {
+                self.each(here.chunks_mut(self.steps_of(part)).enumerate().collect(), |(panel, out)| {
+                    // SAFETY: the processor has the instructions: see `product`.
+                    unsafe { self.whole.pack(panel, part.clone(), out) }
+                });
+            }
             shared.push((part.clone(), &*here));
             rest = after;
         }
@@ -141,21 +144,31 @@ impl Product<'_> {
         let mut buffer = OWN_BUFFER.take();
         for (part, whole) in shared {
             let steps = self.steps_of(part);
-            let own = room(&mut buffer, panels.len() * steps);
-            // SAFETY: the processor has the instructions: see `product`.
-            unsafe { self.cut.pack(panels.start, part.clone(), own) };
-            let first = panels.start * LANES;
-            let (a, top, b, left) = if self.by_rows { (&*own, first, *whole, 0) } else { (*whole, 0, &*own, first) };
+            let own = room(&mut buffer, if self.cut.stays() { 0 } else { panels.len() * steps });
+            if !own.is_empty() {
+                // SAFETY: the processor has the instructions: see `product`.
+                unsafe { self.cut.pack(panels.start, part.clone(), own) };
+            }
+            let (rows, column, left, right) = if self.by_rows {
+                (panels.clone(), 0, &*own, *whole)
+            } else {
+                (0..self.whole.lanes.div_ceil(LANES), panels.start * LANES, *whole, &*own)
+            };
+            let operand = if self.by_rows { &self.cut } else { &self.whole };
+            let right = Right { panels: right, steps, terms: part.len() };
             let add = self.add || part.start > 0;
             // Along the rows of the result, whose lines and pages follow each other.
-            for (i, a) in a.chunks_exact(steps).enumerate() {
-                let top = top + i * LANES;
+            for (i, panel) in rows.enumerate() {
+                let a = match operand.stays() {
+                    true => operand.rows(panel, part.start),
+                    false => Left::Packed(&left[i * steps..(i + 1) * steps]),
+                };
                 // SAFETY: the rows or the columns are of this block, which no other task has; what an earlier block
                 // of terms has written is there to be added to.
                 unsafe {
                     match self.streamed {
-                        true => self.out.stream(&unit, a, b, top, left),
-                        false => self.out.fill(&unit, a, b, top, left, add),
+                        true => self.out.stream(&unit, a, right, panel * LANES, column),
+                        false => self.out.fill(&unit, a, right, panel * LANES, column, add),
                     }
                 }
             }

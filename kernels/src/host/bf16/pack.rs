@@ -1,5 +1,4 @@
-//! Rounding to bf16 into panels of 32 lanes: rows of `a` or columns of `b`. Panels of f32 are laid out alike, a term in the
-//! place of a pair.
+//! Rounding to bf16 into panels of 32 lanes: rows of `a` or columns of `b`.
 //!
 //! A panel is a sequence of steps of 32 terms; a step is two tiles of 16 lanes x 32 terms, 1 KB each. In a tile of `a`
 //! the 16 pairs of terms of a lane lie together, in a tile of `b` the 16 lanes of a pair of terms do. So one is the
@@ -11,10 +10,11 @@ use std::arch::x86_64::*;
 use std::ops::Range;
 
 use super::super::Matrix;
+use super::floats;
 
 /// Lanes in a panel.
 pub(super) const LANES: usize = 32;
-/// Terms in a step of bf16; one of f32 has half as many.
+/// Terms in a step of bf16; one of f32 has [half as many](floats::TERMS).
 pub(super) const TERMS: usize = 32;
 
 /// Whether the processor has what this file uses.
@@ -47,11 +47,11 @@ pub(super) struct Step(pub(super) [u16; LANES * TERMS]);
 /// An operand: element `term` of `lane` is at `lane * lane_stride + term * term_stride`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Operand<'a> {
-    values: &'a [f32],
+    pub(super) values: &'a [f32],
     pub(super) lanes: usize,
     pub(super) terms: usize,
-    lane_stride: usize,
-    term_stride: usize,
+    pub(super) lane_stride: usize,
+    pub(super) term_stride: usize,
     order: Order,
     /// Whether it is packed as it is, not rounded to bf16.
     floats: bool,
@@ -79,7 +79,24 @@ impl<'a> Operand<'a> {
 
     /// Terms in a step.
     pub(super) fn step(&self) -> usize {
-        if self.floats { TERMS / 2 } else { TERMS }
+        if self.floats { floats::TERMS } else { TERMS }
+    }
+
+    /// Whether the micro-kernel takes it as it lies, as a left operand: rows whose terms follow each other, unless the same
+    /// term of all rows would fall on the same few lines of the first cache.
+    pub(super) fn stays(&self) -> bool {
+        const SAME_LINES: usize = 4096 / size_of::<f32>();
+        self.floats
+            && self.order == Order::Terms
+            && self.term_stride == 1
+            && !self.lane_stride.is_multiple_of(SAME_LINES)
+    }
+
+    /// The rows of panel `i` as they lie, from term `term` on.
+    pub(super) fn rows(&self, i: usize, term: usize) -> floats::Left<'a> {
+        let first = i * LANES;
+        let values = &self.values[first * self.lane_stride + term..];
+        floats::Left::InPlace { values, rows: (self.lanes - first).min(LANES), stride: self.lane_stride }
     }
 
     /// Packs the terms of `range` of panel `first` and those after it, as many as `panels` has room for; what lies
@@ -93,7 +110,12 @@ impl<'a> Operand<'a> {
         let count = panels.len() / steps;
         let mut one = |panel: usize, step: usize| {
             let (lane, term) = ((first + panel) * LANES, range.start + step * self.step());
-            let (upper, lower) = panels[panel * steps + step].0.split_at_mut(16 * TERMS);
+            let out = &mut panels[panel * steps + step];
+            if self.floats {
+                // SAFETY: the processor has the instructions.
+                return unsafe { floats::pack(self, lane, term, range.end, out) };
+            }
+            let (upper, lower) = out.0.split_at_mut(16 * TERMS);
             self.tile(lane, term, range.end, upper);
             self.tile(lane + 16, term, range.end, lower);
         };
@@ -109,16 +131,6 @@ impl<'a> Operand<'a> {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
     fn tile(&self, lane: usize, term: usize, end: usize, out: &mut [u16]) {
-        if self.floats {
-            self.tile_of::<true>(lane, term, end, out)
-        } else {
-            self.tile_of::<false>(lane, term, end, out)
-        }
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-    fn tile_of<const F32: bool>(&self, lane: usize, term: usize, end: usize, out: &mut [u16]) {
         let lanes = self.lanes.saturating_sub(lane).min(16);
         let terms = end.saturating_sub(term).min(self.step());
         // Beyond the operand it is nowhere, but nothing is read then.
@@ -126,11 +138,11 @@ impl<'a> Operand<'a> {
         // SAFETY: `lanes` and `terms` count those within the view, which lies within its buffer.
         let (rows, found) = unsafe {
             if self.lane_stride == 1 {
-                (along_lanes::<F32>(start, self.term_stride, lanes, terms), Order::Lanes)
+                (along_lanes(start, self.term_stride, lanes, terms), Order::Lanes)
             } else if self.term_stride == 1 {
-                (along_terms::<F32>(start, self.lane_stride, lanes, terms), Order::Terms)
+                (along_terms(start, self.lane_stride, lanes, terms), Order::Terms)
             } else {
-                (scattered::<F32>(start, self.lane_stride, self.term_stride, lanes, terms), Order::Terms)
+                (scattered(start, self.lane_stride, self.term_stride, lanes, terms), Order::Terms)
             }
         };
         let rows = if found == self.order { rows } else { turned(rows) };
@@ -143,17 +155,17 @@ impl<'a> Operand<'a> {
 
 /// The low `n` bits.
 #[inline(always)]
-fn low(n: usize) -> __mmask16 {
+pub(super) fn low(n: usize) -> __mmask16 {
     ((1u32 << n.min(16)) - 1) as __mmask16
 }
 
-/// For each of 16 pairs of terms, or 16 terms, its 16 lanes, from a view whose lanes lie together.
+/// For each of 16 pairs of terms its 16 lanes, from a view whose lanes lie together.
 ///
 /// # Safety
 /// `lanes` elements must be there to read in each of `terms` rows, `stride` apart.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-unsafe fn along_lanes<const F32: bool>(start: *const f32, stride: usize, lanes: usize, terms: usize) -> [__m512i; 16] {
+unsafe fn along_lanes(start: *const f32, stride: usize, lanes: usize, terms: usize) -> [__m512i; 16] {
     // Lane i of the first row beside lane i of the second.
     let mut beside = [0u16; 32];
     for (i, beside) in beside.iter_mut().enumerate() {
@@ -166,15 +178,11 @@ unsafe fn along_lanes<const F32: bool>(start: *const f32, stride: usize, lanes: 
             let mask = if term < terms { low(lanes) } else { 0 };
             let row = start.wrapping_add(term * stride);
             // The same row of the next step: rows of a large view lie pages apart, where no prefetcher follows.
-            _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(if F32 { TERMS / 2 } else { TERMS } * stride).cast());
+            _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(TERMS * stride).cast());
             _mm512_maskz_loadu_ps(mask, row)
         };
         let mut pairs = [_mm512_setzero_si512(); 16];
         for (pair, out) in pairs.iter_mut().enumerate() {
-            if F32 {
-                *out = _mm512_castps_si512(row(pair));
-                continue;
-            }
             let both = _mm512_cvtne2ps_pbh(row(2 * pair + 1), row(2 * pair));
             *out = _mm512_permutexvar_epi16(beside, std::mem::transmute::<__m512bh, __m512i>(both));
         }
@@ -182,13 +190,13 @@ unsafe fn along_lanes<const F32: bool>(start: *const f32, stride: usize, lanes: 
     }
 }
 
-/// For each of 16 lanes its 16 pairs of terms, or 16 terms, from a view whose terms lie together.
+/// For each of 16 lanes its 16 pairs of terms, from a view whose terms lie together.
 ///
 /// # Safety
 /// `terms` elements must be there to read in each of `lanes` rows, `stride` apart.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-unsafe fn along_terms<const F32: bool>(start: *const f32, stride: usize, lanes: usize, terms: usize) -> [__m512i; 16] {
+unsafe fn along_terms(start: *const f32, stride: usize, lanes: usize, terms: usize) -> [__m512i; 16] {
     let (lower, upper) = (low(terms), low(terms.saturating_sub(16)));
     let mut rows = [_mm512_setzero_si512(); 16];
     for (lane, out) in rows.iter_mut().enumerate() {
@@ -196,11 +204,6 @@ unsafe fn along_terms<const F32: bool>(start: *const f32, stride: usize, lanes: 
         let row = start.wrapping_add(lane * stride);
         // SAFETY: a prefetch may name any address; a masked load reads nothing outside its mask.
         unsafe {
-            if F32 {
-                _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(TERMS / 2).cast());
-                *out = _mm512_castps_si512(_mm512_maskz_loadu_ps(lower, row));
-                continue;
-            }
             _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(TERMS).cast());
             _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(TERMS + 16).cast());
             let (lower, upper) =
@@ -217,7 +220,7 @@ unsafe fn along_terms<const F32: bool>(start: *const f32, stride: usize, lanes: 
 /// `lanes` times `terms` elements must be there to read.
 #[cold]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-unsafe fn scattered<const F32: bool>(
+unsafe fn scattered(
     start: *const f32,
     lane_stride: usize,
     term_stride: usize,
@@ -232,13 +235,13 @@ unsafe fn scattered<const F32: bool>(
         }
     }
     // SAFETY: `rows` is whole.
-    unsafe { along_terms::<F32>(rows.as_ptr(), TERMS, 16, TERMS) }
+    unsafe { along_terms(rows.as_ptr(), TERMS, 16, TERMS) }
 }
 
 /// A matrix of 16 x 16 pairs, transposed.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-fn turned(rows: [__m512i; 16]) -> [__m512i; 16] {
+pub(super) fn turned(rows: [__m512i; 16]) -> [__m512i; 16] {
     // Pairs of rows, then quadruples within each quarter of a vector ...
     let mut twos = rows;
     for i in 0..8 {

@@ -8,8 +8,9 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 use super::blocks::Instructions;
+use super::floats::Left;
 use super::pack::{LANES, Step};
-use super::{amx::Tiles, avx512};
+use super::{amx::Tiles, avx512, floats};
 
 /// Panels whose products go through a strip: 32 rows of 1 KB.
 const PANELS: usize = 8;
@@ -19,7 +20,7 @@ const WIDTH: usize = PANELS * LANES;
 pub(super) enum Unit {
     Tiles(Tiles),
     Vectors,
-    /// The same for panels of f32.
+    /// The same for f32.
     Floats,
 }
 
@@ -35,22 +36,40 @@ impl Unit {
         }
     }
 
-    /// `c = a b` or `c += a b` for 32 rows of `a`, 32 columns of `b` and as many steps as there are.
+    /// `c = a b` or `c += a b` for 32 rows of `a`, 32 columns of `b` and `terms` terms.
     ///
     /// # Safety
     /// `c` must have room for 32 rows of 32 elements `stride` apart, initialised if `add` is set.
-    unsafe fn multiply(&self, a: &[Step], b: &[Step], c: *mut f32, stride: usize, add: bool) {
-        assert!(a.len() == b.len() && !a.is_empty());
-        let (a, b, steps) = (a.as_ptr().cast(), b.as_ptr().cast(), a.len());
+    unsafe fn multiply(&self, a: Left, b: &[Step], terms: usize, c: *mut f32, stride: usize, add: bool) {
+        let steps = b.len();
+        assert!(!b.is_empty() && matches!(a, Left::InPlace { .. }) | matches!(a, Left::Packed(a) if a.len() == steps));
+        let b = b.as_ptr();
         // SAFETY: the panels have `steps` steps each; `c` as promised; this exists only where the instructions do.
         unsafe {
-            match self {
-                Self::Tiles(tiles) => tiles.multiply(a, b, steps, c, stride, add),
-                Self::Vectors => avx512::multiply::<false>(a, b, steps, c, stride, add),
-                Self::Floats => avx512::multiply::<true>(a, b, steps, c, stride, add),
+            match (self, a) {
+                (Self::Tiles(tiles), Left::Packed(a)) => {
+                    tiles.multiply(a.as_ptr().cast(), b.cast(), steps, c, stride, add);
+                }
+                (Self::Vectors, Left::Packed(a)) => {
+                    avx512::multiply(a.as_ptr().cast(), b.cast(), steps, c, stride, add);
+                }
+                (Self::Floats, a) => {
+                    assert!(terms <= steps * floats::TERMS);
+                    floats::multiply(a, b.cast(), terms, c, stride, add);
+                }
+                _ => unreachable!("only f32 is multiplied in its place"),
             }
         }
     }
+}
+
+/// Panels of a right operand over the same terms.
+#[derive(Clone, Copy)]
+pub(super) struct Right<'a> {
+    pub(super) panels: &'a [Step],
+    /// Of each panel.
+    pub(super) steps: usize,
+    pub(super) terms: usize,
 }
 
 /// A row-major result.
@@ -73,12 +92,12 @@ impl<'a> Out<'a> {
     }
 
     /// Sets rows `row..row + 32` and the columns of `b`'s panels, of which `column` is the first, to the products of
-    /// panel `a`, or adds them to what is there; only as far as there are rows and columns.
+    /// panel `a` over these terms, or adds them to what is there; only as far as there are rows and columns.
     ///
     /// # Safety
     /// No other thread may touch these elements meanwhile; they must be initialised if `add` is set.
-    pub(super) unsafe fn fill(&self, unit: &Unit, a: &[Step], b: &[Step], row: usize, column: usize, add: bool) {
-        for (panel, b) in b.chunks_exact(a.len()).enumerate() {
+    pub(super) unsafe fn fill(&self, unit: &Unit, a: Left, b: Right, row: usize, column: usize, add: bool) {
+        for (panel, right) in b.panels.chunks_exact(b.steps).enumerate() {
             let column = column + panel * LANES;
             let (height, width) = self.room(row, column, LANES);
             // SAFETY: `row` and `column` lie within the result, and so do `height` rows of `width` elements from
@@ -86,7 +105,7 @@ impl<'a> Out<'a> {
             unsafe {
                 let corner = self.start.add(row * self.columns + column);
                 if (height, width) == (LANES, LANES) {
-                    unit.multiply(a, b, corner, self.columns, add);
+                    unit.multiply(a, right, b.terms, corner, self.columns, add);
                     continue;
                 }
                 let mut edge = [0f32; LANES * LANES];
@@ -96,7 +115,7 @@ impl<'a> Out<'a> {
                         line(i).copy_to_nonoverlapping(edge.as_mut_ptr(), width);
                     }
                 }
-                unit.multiply(a, b, edge.as_mut_ptr(), LANES, add);
+                unit.multiply(a, right, b.terms, edge.as_mut_ptr(), LANES, add);
                 for (i, edge) in edge.chunks(LANES).take(height).enumerate() {
                     line(i).copy_from_nonoverlapping(edge.as_ptr(), width);
                 }
@@ -110,18 +129,18 @@ impl<'a> Out<'a> {
     /// # Safety
     /// As there; the processor must have AVX-512.
     #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn stream(&self, unit: &Unit, a: &[Step], b: &[Step], row: usize, column: usize) {
+    pub(super) unsafe fn stream(&self, unit: &Unit, a: Left, b: Right, row: usize, column: usize) {
         #[repr(align(64))]
         struct Strip([MaybeUninit<f32>; LANES * WIDTH]);
         let mut strip = Strip([const { MaybeUninit::uninit() }; LANES * WIDTH]);
-        for (group, b) in b.chunks(PANELS * a.len()).enumerate() {
+        for (group, panels) in b.panels.chunks(PANELS * b.steps).enumerate() {
             let start = strip.0.as_mut_ptr().cast::<f32>();
-            for (panel, b) in b.chunks_exact(a.len()).enumerate() {
+            for (panel, right) in panels.chunks_exact(b.steps).enumerate() {
                 // SAFETY: the strip has 32 rows of eight panels.
-                unsafe { unit.multiply(a, b, start.add(panel * LANES), WIDTH, false) };
+                unsafe { unit.multiply(a, right, b.terms, start.add(panel * LANES), WIDTH, false) };
             }
             let column = column + group * WIDTH;
-            let (height, width) = self.room(row, column, b.len() / a.len() * LANES);
+            let (height, width) = self.room(row, column, panels.len() / b.steps * LANES);
             for i in 0..height {
                 // SAFETY: the strip's row has been written as far as there are panels, and `room` has told how much
                 // of the result there is.

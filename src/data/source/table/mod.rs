@@ -2,6 +2,7 @@
 
 mod csv;
 mod documents;
+mod interactions;
 mod joint;
 mod jsonl;
 mod parquet;
@@ -10,14 +11,19 @@ mod predict;
 mod prepare;
 mod profile;
 mod stream;
+mod text;
 mod wanted;
+mod windows;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 
+pub(in crate::data) use interactions::read_choices;
+pub use interactions::{read_column, read_names};
 pub use predict::{Rows, read_rows};
 pub(in crate::data) use prepare::{Request, read};
 pub(in crate::data) use profile::profile;
+pub use text::read_texts;
 
 use crate::data::cell::{Cell, Fault};
 use crate::data::{DataConfig, Format};

@@ -72,6 +72,7 @@ impl Batch {
         // A projection keeps the file's order, whatever order it was asked in.
         let mut ordered = indices.to_vec();
         ordered.sort_unstable();
+        ordered.dedup(); // a column may be asked for twice
         let place = |index| ordered.binary_search(index).ok().filter(|&place| place < batch.num_columns());
         let columns = indices.iter().filter_map(place).map(|place| {
             let name = batch.schema().field(place).name().clone();

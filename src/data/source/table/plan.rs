@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Layout, columns, wanted};
 use crate::data::fetch::nearest;
-use crate::data::{ColumnConfig, DataConfig, Derived, HoldoutBy};
+use crate::data::{ColumnConfig, DataConfig, Derived, HoldoutBy, TaskKind};
 use crate::error::{Error, Result};
 
 /// The columns' names by their use.
@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 pub(super) struct Plan {
     pub(super) features: Vec<String>,
     pub(super) targets: Vec<String>,
-    /// The column that rows are split by, where it is not one of those.
-    split: Option<String>,
+    /// The columns that rows are split by, and that windows go by, where they are none of those.
+    extra: Vec<String>,
     by: Option<String>,
     /// Columns that are computed.
     pub(super) derived: Vec<Derived>,
@@ -28,14 +28,17 @@ impl Plan {
         };
         let columns = columns(file, &Layout::from(config))?;
         let targets = match (config.target.as_slice(), columns.last()) {
+            ([], _) if config.task == TaskKind::Anomaly => Vec::new(), // rows need no label
             ([], Some(last)) => vec![last.clone()],
             (targets, _) => targets.to_vec(),
         };
-        let mut features = config.features.clone();
+        let mut features = config.text.clone().map_or_else(|| config.features.clone(), |text| vec![text]);
         if features.is_empty() {
             // What a row belongs to is not what it is like.
             let group = config.holdout.column.as_ref().filter(|_| config.holdout.by == HoldoutBy::Group);
-            let is_feature = |name: &&String| !targets.contains(name) && group != Some(*name);
+            let window = config.window.as_ref().map(|window| [&window.time, &window.group]).unwrap_or([&None, &None]);
+            let orders = |name: &String| group == Some(name) || window.iter().any(|key| key.as_ref() == Some(name));
+            let is_feature = |name: &&String| !targets.contains(name) && !orders(name);
             features = columns.iter().filter(is_feature).cloned().collect();
         }
         let derived = derived(config);
@@ -44,24 +47,34 @@ impl Plan {
         let new: Vec<String> =
             names.filter(|name| !targets.contains(name) && !features.contains(name)).cloned().collect();
         features.extend(new);
+        if config.window.is_some() && config.task == TaskKind::Regression {
+            // A value's own past is what tells most of what follows.
+            features.extend(targets.iter().filter(|name| !config.features.contains(name)).cloned());
+        }
         let by = match config.holdout.by {
             HoldoutBy::Row => None,
             HoldoutBy::Class => targets.first().cloned(),
             HoldoutBy::Group | HoldoutBy::Time => config.holdout.column.clone(),
         };
-        let split = by.clone().filter(|name| !features.contains(name) && !targets.contains(name));
-        let plan = Self { features, targets, split, by, derived };
+        let window = config.window.iter().flat_map(|window| [window.time.clone(), window.group.clone()]);
+        let mut extra: Vec<String> = Vec::new();
+        for name in window.flatten().chain(by.clone()) {
+            if !features.contains(&name) && !targets.contains(&name) && !extra.contains(&name) {
+                extra.push(name);
+            }
+        }
+        let plan = Self { features, targets, extra, by, derived };
         plan.check_columns(file, config)?;
         let computed = |name: &String| plan.derived.iter().any(|column| column.name == *name);
         let read: Vec<String> = plan.names().into_iter().filter(|name| !computed(name)).collect();
         resolve(file, &columns, &read)?;
-        plan.check(file)?;
+        plan.check(file, config)?;
         Ok(plan)
     }
 
-    /// Features, then targets, then what the rows are split by where it is neither.
+    /// Features, then targets, then what the rows are split by and windows go by where it is neither.
     pub(super) fn names(&self) -> Vec<String> {
-        [self.features.as_slice(), &self.targets, self.split.as_slice()].concat()
+        [self.features.as_slice(), &self.targets, &self.extra].concat()
     }
 
     /// The place among the names of what the rows are split by.
@@ -89,13 +102,18 @@ impl Plan {
         Err(absent(file, &self.features, name).at(format!("`data.columns.{name}`")))
     }
 
-    fn check(&self, file: &Path) -> Result<()> {
-        if self.features.is_empty() || self.targets.is_empty() {
+    fn check(&self, file: &Path, config: &DataConfig) -> Result<()> {
+        let needs_target = config.task != TaskKind::Anomaly;
+        if self.features.is_empty() || needs_target && self.targets.is_empty() {
             return Err(Error::input(format!("{} has no columns left for features", file.display()))
                 .next("check `data.target`, `data.features` and `data.delimiter`"));
         }
-        let mut seen = HashSet::new();
-        match self.names().into_iter().find(|name| !seen.insert(name.clone())) {
+        let (mut seen, mut wanted) = (HashSet::new(), HashSet::new());
+        // The past of what is forecast is a feature too.
+        let past = config.window.is_some() && config.task == TaskKind::Regression;
+        let twice = |name: &&String| !(seen.insert(String::clone(name)) || past && self.targets.contains(name));
+        let again = self.features.iter().chain(&self.targets).chain(&self.extra).find(twice);
+        match again.or_else(|| self.targets.iter().find(|name| !wanted.insert(*name))) {
             Some(twice) => Err(Error::input(format!("column `{twice}` is listed twice"))
                 .next("list it once, in `data.features` or in `data.target`")),
             None => Ok(()),

@@ -34,7 +34,11 @@ pub fn read_rows(
         return Err(Error::input(format!("{} is a table, but the model does not take tables", path.display()))
             .next("give a file of the kind that the model was trained on"));
     };
-    if !table.is_sound() || (InputSchema::Table { columns: table.outputs() }) != schema.input {
+    let fits = match &schema.input {
+        InputSchema::Table { columns } | InputSchema::Windows { columns, .. } => *columns == table.outputs(),
+        _ => false,
+    };
+    if !table.is_sound() || !fits {
         return Err(Error::input("the run's schema.json is damaged").next("`kiln resume` writes it anew"));
     }
     let there = columns(path, layout)?;

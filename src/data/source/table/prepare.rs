@@ -8,15 +8,16 @@ use std::path::PathBuf;
 use super::joint::JointSample;
 use super::plan::Plan;
 use super::wanted::{self, Wanted};
-use super::{Cell, Fault, Layout, Place, each_row};
+use super::windows::{Step, Windows};
+use super::{Cell, Fault, Layout, Place, each_row, text};
 use crate::data::clean::{
     self, CleanConfig, Column, ColumnType, Columns, Guess, Profile, Report, Second, TableSchema, Used,
 };
 use crate::data::fold::shared_out;
 use crate::data::split::{Splitter, time};
 use crate::data::{
-    DataConfig, Features, Fold, FoldBy, HoldoutBy, InputSchema, RecordSink, Records, Schema, Split, Target,
-    TargetSchema, TaskKind,
+    AnomalyConfig, DataConfig, Features, Fold, FoldBy, HoldoutBy, InputSchema, RecordSink, Records, Schema, Split,
+    Target, TargetSchema, TaskKind,
 };
 use crate::error::{Error, Result};
 
@@ -48,6 +49,9 @@ pub(in crate::data) fn read(
 ) -> Result<Records> {
     let table = Table::new(files, config, request)?;
     let splitter = table.splitter()?;
+    if config.text.is_some() {
+        return text::read(&table, &splitter, sink);
+    }
     let (schema, target) = match request.learned {
         Some(Schema { table: Some(schema), target, .. }) => (schema.clone(), target.clone()),
         Some(_) => return Err(Error::input("the run was not trained on a table").next("give the data it was made for")),
@@ -56,9 +60,10 @@ pub(in crate::data) fn read(
     if request.learned.is_none() {
         schema.summary().iter().for_each(|line| (request.progress)(line));
     }
-    let used = table.write(&schema, &target, &splitter, sink)?;
+    let (used, input) = table.write(&schema, &target, &splitter, sink)?;
     schema.told(&used).iter().for_each(|line| (request.progress)(line));
-    Ok(Records { input: InputSchema::Table { columns: schema.outputs() }, target, table: Some(schema.settled()) })
+    let target = if request.learned.is_none() { table.ahead(target) } else { target };
+    Ok(Records { input, target, table: Some(schema.settled()), tokenizer: None })
 }
 
 /// One row of a pass.
@@ -67,6 +72,8 @@ pub(super) struct Row<'r, 'c> {
     pub(super) split: Split,
     pub(super) features: &'r [Cell<'c>],
     pub(super) targets: &'r [Cell<'c>],
+    /// All of them, in the order of the plan's names.
+    pub(super) cells: &'r [Cell<'c>],
     /// For a training row, how many came before it.
     pub(super) training: Option<u64>,
 }
@@ -102,6 +109,10 @@ impl<'a> Table<'a> {
         if config.task == TaskKind::LanguageModel {
             return Err(Error::input("a table cannot be the data of a language model")
                 .next("set `data.task` to \"classification\" or \"regression\", or give text"));
+        }
+        if config.task == TaskKind::Anomaly && plan.targets.len() > 1 {
+            return Err(Error::input(format!("one column tells anomalies, not {}", plan.targets.join(", ")))
+                .next("give one column in `data.target`, or none"));
         }
         if config.task == TaskKind::Classification && plan.targets.len() != 1 {
             return Err(Error::input(format!("classification needs one target, not {}", plan.targets.join(", ")))
@@ -145,6 +156,19 @@ impl<'a> Table<'a> {
         }
     }
 
+    pub(super) fn config(&self) -> &DataConfig {
+        self.config
+    }
+
+    /// The column of texts.
+    pub(super) fn text(&self) -> Option<&str> {
+        self.config.text.as_deref()
+    }
+
+    pub(super) fn progress(&self) -> &dyn Fn(&str) {
+        self.request.progress
+    }
+
     /// The same with the row's split.
     pub(super) fn each(&self, splitter: &Splitter, each: &mut EachRow<'_>) -> Result<()> {
         let mut pass = splitter.start();
@@ -154,12 +178,31 @@ impl<'a> Table<'a> {
         self.raw(&mut |place, cells| {
             let split = pass.next(by.and_then(|by| cells.get(by)).unwrap_or(&Cell::Missing));
             let Some(split) = split.map_err(|_| self.no_split(place))? else { return Ok(ControlFlow::Continue(())) };
-            let training = (split == Split::Train).then_some(trained);
-            trained += u64::from(training.is_some());
             let (own, rest) = cells.split_at(features.min(cells.len()));
             let targets = rest.get(..self.plan.targets.len()).unwrap_or(rest);
-            each(Row { place, split, features: own, targets, training })
+            if split == Split::Train && self.leaves_out(targets) {
+                return Ok(ControlFlow::Continue(()));
+            }
+            let training = (split == Split::Train).then_some(trained);
+            trained += u64::from(training.is_some());
+            each(Row { place, split, features: own, targets, cells, training })
         })
+    }
+
+    /// Whether a training row is an anomaly, where those take no part.
+    fn leaves_out(&self, targets: &[Cell<'_>]) -> bool {
+        let only_normal = self.config.anomaly.as_ref().is_some_and(|asked| asked.only_normal);
+        self.config.task == TaskKind::Anomaly && only_normal && self.anomaly(targets).is_ok_and(|is| is)
+    }
+
+    /// Whether a row is an anomaly; one without a label is not.
+    fn anomaly(&self, targets: &[Cell<'_>]) -> Result<bool, Fault> {
+        let Some(cell) = targets.first() else { return Ok(false) };
+        if cell.is_missing(&[]) {
+            return Err(Fault::Missing);
+        }
+        let (name, usual) = (cell.name()?, AnomalyConfig::default());
+        Ok(!self.config.anomaly.as_ref().unwrap_or(&usual).normal.iter().any(|normal| *normal == *name))
     }
 
     fn no_split(&self, place: Place<'_>) -> Error {
@@ -231,20 +274,13 @@ impl<'a> Table<'a> {
         let mut profiles: Vec<Profile> =
             kinds.iter().zip(&self.settings).map(|(kind, own)| Profile::new(*kind, own, names.len())).collect();
         let mut joint = JointSample::new(self.config, &self.settings, &kinds);
-        let mut classes = BTreeSet::new();
-        self.each(splitter, &mut |row| {
-            self.class(&row, &mut classes)?;
+        let target = self.targets(splitter, &mut |row| {
             if row.training.is_some() {
                 let cells = profiles.iter_mut().zip(row.features).zip(&self.settings);
                 cells.for_each(|((profile, cell), own)| profile.add(cell, own));
                 joint.add(row.features, &self.settings);
             }
-            Ok(ControlFlow::Continue(()))
         })?;
-        let target = match self.config.task {
-            TaskKind::Classification => TargetSchema::Classes { names: clean::sorted(classes.into_iter().collect()) },
-            _ => TargetSchema::Values { names: self.plan.targets.clone() },
-        };
         let width = encoded_targets(&target);
         let fitted = names.iter().zip(&profiles).zip(&self.settings);
         let fitted: Result<Vec<Column>> = fitted.map(|((name, profile), own)| profile.fit(name, own, width)).collect();
@@ -257,6 +293,20 @@ impl<'a> Table<'a> {
                 .next("name a column's type in `data.columns`, as in `data.columns.x = \"numeric\"`"));
         }
         Ok((schema, target))
+    }
+
+    /// The classes of all rows, or the values' names; `look` sees every row on the way.
+    pub(super) fn targets(&self, splitter: &Splitter, look: &mut dyn FnMut(&Row<'_, '_>)) -> Result<TargetSchema> {
+        let mut classes = BTreeSet::new();
+        self.each(splitter, &mut |row| {
+            self.class(&row, &mut classes)?;
+            look(&row);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(match self.config.task {
+            TaskKind::Classification => TargetSchema::Classes { names: clean::sorted(classes.into_iter().collect()) },
+            _ => TargetSchema::Values { names: self.plan.targets.clone() },
+        })
     }
 
     /// The type of every feature: the config's, or what the first training rows hold.
@@ -332,15 +382,70 @@ impl<'a> Table<'a> {
         Ok(())
     }
 
-    /// Pushes every row; how often each column's policies were used.
+    /// The target of windows: the values of every row ahead, as `load+1`, `load+2`.
+    fn ahead(&self, target: TargetSchema) -> TargetSchema {
+        let horizon = self.config.window.as_ref().map_or(1, |window| window.horizon(self.config.task));
+        match target {
+            TargetSchema::Values { names } if horizon > 1 => {
+                let each = (1..=horizon).flat_map(|step| names.iter().map(move |name| format!("{name}+{step}")));
+                TargetSchema::Values { names: each.collect() }
+            }
+            target => target,
+        }
+    }
+
+    /// Where the columns that windows go by stand: time, group.
+    fn window_columns(&self) -> Result<[Option<usize>; 2]> {
+        let Some(window) = &self.config.window else { return Ok([None, None]) };
+        let place = |name: &Option<String>, key: &str| {
+            name.as_ref().map(|name| self.plan.place(name, key, self.files)).transpose()
+        };
+        Ok([place(&window.time, "data.window.time")?, place(&window.group, "data.window.group")?])
+    }
+
+    /// A row's time and group.
+    fn in_order(&self, row: &Row<'_, '_>, [at, group]: [Option<usize>; 2]) -> Result<(Option<f64>, String)> {
+        let cell = |place: usize| row.cells.get(place).copied().unwrap_or(Cell::Missing);
+        let fault = |key: &str, what: &str| {
+            Error::input(format!("{}: the column of `data.window.{key}` holds {what}", row.place))
+                .next("correct it, or name another column")
+        };
+        let time = at.map(|place| time(&cell(place)).map_err(|_| fault("time", "neither a date nor a number")));
+        let name = group.map(|place| match cell(place) {
+            cell if cell.is_missing(&[]) => Err(fault("group", "no value")),
+            cell => cell.name().map(|name| name.into_owned()).map_err(|_| fault("group", "no name")),
+        });
+        Ok((time.transpose()?, name.transpose()?.unwrap_or_default()))
+    }
+
+    /// The shape of an example, and what is known of a forecast.
+    fn input(&self, schema: &TableSchema, windows: Option<Windows<'_>>) -> Result<InputSchema> {
+        let columns = schema.outputs();
+        let (Some(windows), Some(asked)) = (windows, &self.config.window) else {
+            return Ok(InputSchema::Table { columns });
+        };
+        if let Some(Schema { input: learned @ InputSchema::Windows { .. }, .. }) = self.request.learned {
+            windows.finish(Vec::new())?;
+            return Ok(learned.clone());
+        }
+        let first = |name: &String| schema.features().find(|(own, _)| own == name).map(|(_, features)| features.start);
+        let past: Vec<usize> = self.plan.targets.iter().filter_map(first).collect();
+        let known = windows.finish(past)?;
+        let forecast = (self.config.task == TaskKind::Regression).then_some(known);
+        Ok(InputSchema::Windows { columns, length: asked.length, forecast })
+    }
+
+    /// Pushes every row, or every window; how often each column's policies were used, and the shape of what was pushed.
     fn write(
         &self,
         schema: &TableSchema,
         target: &TargetSchema,
         splitter: &Splitter,
         sink: &mut dyn RecordSink,
-    ) -> Result<Vec<Used>> {
+    ) -> Result<(Vec<Used>, InputSchema)> {
         let ids = ids(target);
+        let (order, task) = (self.window_columns()?, self.config.task);
+        let mut windows = self.config.window.as_ref().map(|asked| Windows::new(asked, asked.horizon(task)));
         let mut report = Report::default();
         let mut used = vec![Used::default(); schema.columns.len()];
         let (mut values, mut reals) = (Vec::new(), Vec::new());
@@ -355,17 +460,27 @@ impl<'a> Table<'a> {
             match found {
                 Err((column, fault)) => report.add_target(row.place, column, fault),
                 Ok(_) if !report.is_empty() || dropped && fold.is_some() => {}
-                Ok(Some(id)) => sink.push(Some(row.split), Features::F32(&values), Target::Class(id))?,
-                Ok(None) => sink.push(Some(row.split), Features::F32(&values), Target::Values(&reals))?,
+                Ok(id) => {
+                    let target = id.map_or(Target::Values(&reals), Target::Class);
+                    match &mut windows {
+                        None => sink.push(Some(row.split), Features::F32(&values), target)?,
+                        Some(windows) => {
+                            let (time, group) = self.in_order(&row, order)?;
+                            let step =
+                                Step { place: row.place, split: row.split, group, time, values: &values, target };
+                            windows.add(step, sink)?;
+                        }
+                    }
+                }
             }
             Ok(ControlFlow::Continue(()))
         })?;
         report.finish()?;
-        Ok(used)
+        Ok((used, self.input(schema, windows)?))
     }
 
     /// The row's class, or its values in `reals`.
-    fn target(
+    pub(super) fn target(
         &self,
         row: &Row<'_, '_>,
         target: &TargetSchema,
@@ -373,6 +488,10 @@ impl<'a> Table<'a> {
         reals: &mut Vec<f32>,
     ) -> Result<Option<u32>, (&str, Fault)> {
         reals.clear();
+        if let TargetSchema::Itself { .. } = target {
+            let column = self.plan.targets.first().map_or("", String::as_str);
+            return self.anomaly(row.targets).map(|is| Some(u32::from(is))).map_err(|fault| (column, fault));
+        }
         let named = self.plan.targets.iter().map(String::as_str).zip(row.targets);
         for (column, cell) in named {
             if let TargetSchema::Classes { .. } = target {
@@ -390,7 +509,7 @@ fn columns(config: &DataConfig) -> Columns<'_> {
     Columns { base: &config.clean, own: &config.columns, standardize: config.standardize }
 }
 
-fn ids(target: &TargetSchema) -> HashMap<&str, u32> {
+pub(super) fn ids(target: &TargetSchema) -> HashMap<&str, u32> {
     match target {
         TargetSchema::Classes { names } => names.iter().map(String::as_str).zip(0..).collect(),
         _ => HashMap::new(),
@@ -403,7 +522,7 @@ fn encoded_targets(target: &TargetSchema) -> usize {
     match target {
         TargetSchema::Classes { names } if names.len() <= 2 => 1,
         TargetSchema::Classes { names } | TargetSchema::Values { names } => names.len(),
-        TargetSchema::NextToken => 0,
+        TargetSchema::NextToken | TargetSchema::Items | TargetSchema::Itself { .. } => 0,
     }
 }
 

@@ -199,7 +199,7 @@ fn too_many_classes_are_refused() {
 
 /// What a run on `content` learned.
 fn learned(content: &str, more: Value) -> Schema {
-    let Records { input, target, table } = files(&[("a.csv", content)]).read(more, 0).unwrap().0;
+    let Records { input, target, table, .. } = files(&[("a.csv", content)]).read(more, 0).unwrap().0;
     Schema { input, target, table, scale: None, bytes_per_token: None }
 }
 
