@@ -55,6 +55,12 @@ fn vit() -> VitConfig {
     VitConfig { patch: 4, layers: 2, heads: 2, width: 16, dropout: 0.0 }
 }
 
+/// burn's generator is the process's: what depends on a seed holds this.
+fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static GENERATOR: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    GENERATOR.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 /// One small model of every kind, with its signature.
 fn zoo() -> Vec<(ModelConfig, Signature)> {
     vec![
@@ -227,6 +233,7 @@ fn flops_by_hand() {
 
 #[test]
 fn every_kind_runs_forward_and_gives_every_parameter_a_gradient() {
+    let _alone = alone();
     struct Grads<'a>(&'a burn::tensor::Gradients, Paths);
     impl ModuleVisitor for Grads<'_> {
         fn enter_module(&mut self, name: &str, container: &str) {
@@ -263,6 +270,7 @@ fn every_kind_runs_forward_and_gives_every_parameter_a_gradient() {
 
 #[test]
 fn bf16_is_close_to_f32() {
+    let _alone = alone();
     let device = Device::flex();
     for (config, sig) in zoo() {
         device.seed(2);
@@ -276,6 +284,7 @@ fn bf16_is_close_to_f32() {
 
 #[test]
 fn a_recommender_scores_a_shared_list_as_it_does_each_users_own() {
+    let _alone = alone();
     let device = Device::flex();
     for (config, sig) in zoo() {
         if !matches!(sig.input, InputShape::Choices { .. }) {
@@ -295,6 +304,7 @@ fn a_recommender_scores_a_shared_list_as_it_does_each_users_own() {
 
 #[test]
 fn padding_and_its_length_change_nothing() {
+    let _alone = alone();
     let device = Device::flex();
     for (config, sig) in zoo().into_iter().filter(|(_, sig)| matches!(sig.input, InputShape::Tokens { .. })) {
         if is_language(&sig) {
@@ -315,6 +325,7 @@ fn padding_and_its_length_change_nothing() {
 
 #[test]
 fn a_variational_code_is_drawn_while_training_alone_and_its_divergence_is_the_closed_form() {
+    let _alone = alone();
     let device = Device::flex().autodiff();
     device.seed(5);
     let config = VaeConfig { hidden: vec![], code: 2, beta: 0.5, ..Default::default() };
@@ -345,6 +356,7 @@ fn a_variational_code_is_drawn_while_training_alone_and_its_divergence_is_the_cl
 
 #[test]
 fn unseen_categories_have_a_row_of_their_own() {
+    let _alone = alone();
     let device = Device::flex();
     let sig = mixed(3);
     for (config, _) in zoo().into_iter().filter(|(_, other)| *other == sig) {
@@ -361,6 +373,7 @@ fn unseen_categories_have_a_row_of_their_own() {
 
 #[test]
 fn frozen_blocks_get_no_gradient() {
+    let _alone = alone();
     let device = Device::flex().autodiff();
     let (sig, config) = (text(3), EncoderConfig { freeze: 1, ..encoder(NormPlacement::Post, Pooling::Mean) });
     let model = ModelConfig::Encoder(config.clone()).init(&sig, &device).unwrap();
@@ -387,6 +400,7 @@ fn published_encoders_have_their_sizes() {
 
 #[test]
 fn the_seed_decides_the_parameters() {
+    let _alone = alone();
     let device = Device::flex();
     let (config, sig) = (ModelConfig::Gpt(gpt2(1, 2, 8)), tokens(11, 6));
     let ids = Tensor::<2, Int>::from_data([[1, 2, 3]], &device);
@@ -402,6 +416,7 @@ fn the_seed_decides_the_parameters() {
 
 #[test]
 fn residual_projections_start_smaller() {
+    let _alone = alone();
     let device = Device::flex();
     device.seed(1);
     let model = ModelConfig::Gpt(gpt2(8, 2, 64)).init(&tokens(50, 6), &device).unwrap();
@@ -433,6 +448,7 @@ fn residual_projections_start_smaller() {
 
 #[test]
 fn decoding_token_by_token_equals_one_pass() {
+    let _alone = alone();
     for config in [gpt2(2, 2, 16), llama(2, 4, 16)] {
         let (device, sig) = (Device::flex(), tokens(11, 6));
         device.seed(3);
@@ -455,6 +471,7 @@ fn decoding_token_by_token_equals_one_pass() {
 
 #[test]
 fn decoders_are_for_language_models_within_their_positions() {
+    let _alone = alone();
     let device = Device::flex();
     let mlp = ModelConfig::Mlp(MlpConfig::default()).init(&table(3, 2), &device).unwrap();
     assert!(mlp.decoder(1, 4).unwrap_err().message().contains("\"mlp\" does not generate"));

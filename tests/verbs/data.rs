@@ -15,7 +15,7 @@ fn orders() -> String {
         let late = if delay > 80 { "yes" } else { "no" };
         text.push_str(&format!(
             "{id},{},{weight},{town},{code},{delay},parcel {town} number {},{late}\n",
-            1000 + i * 3,
+            1000 + i * 2,
             i % 5
         ));
     }

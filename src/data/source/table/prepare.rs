@@ -305,6 +305,7 @@ impl<'a> Table<'a> {
         })?;
         Ok(match self.config.task {
             TaskKind::Classification => TargetSchema::Classes { names: clean::sorted(classes.into_iter().collect()) },
+            TaskKind::Anomaly => TargetSchema::Itself { labelled: !self.plan.targets.is_empty() },
             _ => TargetSchema::Values { names: self.plan.targets.clone() },
         })
     }
