@@ -50,5 +50,7 @@ pub fn accumulate(sums: Vec<Tensor<1>>, grads: Vec<Tensor<1>>) -> Vec<Tensor<1>>
         Ok(pairs) => return timed("accumulate", work, || host::accumulate::<burn::backend::LibTorch>(pairs)),
         Err(elsewhere) => elsewhere,
     };
-    timed("accumulate", work, || sums.into_iter().zip(grads).map(|(sum, grad)| sum.add(grad)).collect())
+    // An addition of nothing takes what a GPU fuses with it along.
+    let add = |(sum, grad): (Tensor<1>, Tensor<1>)| if sum.shape().num_elements() == 0 { sum } else { sum.add(grad) };
+    timed("accumulate", work, || sums.into_iter().zip(grads).map(add).collect())
 }
