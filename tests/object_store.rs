@@ -61,8 +61,7 @@ impl Drop for Server {
 }
 
 fn put(address: &str, body: &str) {
-    let script =
-        "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], sys.argv[2].encode(), method='PUT'))";
+    let script = "import sys, urllib.request as u; u.urlopen(u.Request(sys.argv[1], sys.argv[2].encode(), {'Content-Type': 'text/plain'}, method='PUT'))";
     let output = Command::new("python3").args(["-c", script, address, body]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
