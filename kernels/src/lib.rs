@@ -17,7 +17,6 @@ mod cube;
 mod dropout;
 mod embedding;
 mod gelu;
-mod gelu_erf;
 mod gradients;
 #[cfg(feature = "flex")]
 mod host;
@@ -44,8 +43,7 @@ pub use conv2d::{Conv2dOptions, conv2d};
 pub use cross_entropy::cross_entropy;
 pub use dropout::dropout;
 pub use embedding::{embedding, tied, tied_embedding};
-pub use gelu::gelu;
-pub use gelu_erf::gelu_erf;
+pub use gelu::{gelu, gelu_erf};
 pub use gradients::{accumulate, norm};
 #[cfg(feature = "tch")]
 pub use host::compose_torch;

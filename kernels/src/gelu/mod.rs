@@ -1,12 +1,12 @@
-//! GELU in its tanh form, one pass forward and one backward.
+//! GELU in both its forms, one pass forward and one backward.
 //!
-//! burn composes it from some ten element-wise operations, most of which keep an input for the backward; this keeps
+//! burn composes each from some ten element-wise operations, most of which keep an input for the backward; this keeps
 //! its input only, and under gradient checkpointing not even its output.
 
+mod erf;
 #[cfg(feature = "flex")]
 pub(crate) mod host;
-#[cfg(feature = "flex")]
-mod reference;
+mod tanh;
 
 use std::marker::PhantomData;
 
@@ -29,8 +29,59 @@ use crate::profile::{Work, timed};
 
 /// `0.5 x (1 + tanh(√(2/π) (x + 0.044715 x³)))` (Hendrycks and Gimpel 2016), as in GPT-2. Any shape.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    let work = Work::per_element(x.shape().num_elements(), 9.0, 2.0);
-    Tensor::from_dispatch(timed("gelu.forward", work, || Dispatch::gelu_tanh(x.into_dispatch())))
+    of(Form::Tanh, x)
+}
+
+/// `x Φ(x)` with the normal distribution's Φ (Hendrycks and Gimpel 2016), as in BERT. Any shape.
+pub fn gelu_erf<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    of(Form::Erf, x)
+}
+
+fn of<const D: usize>(form: Form, x: Tensor<D>) -> Tensor<D> {
+    let ([name, _], [each, _]) = (form.names(), form.operations());
+    let work = Work::per_element(x.shape().num_elements(), each, 2.0);
+    Tensor::from_dispatch(timed(name, work, || Dispatch::gelu_op(x.into_dispatch(), form)))
+}
+
+/// How the normal distribution's share below x is computed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Form {
+    /// By a hyperbolic tangent, near enough.
+    Tanh,
+    /// By the error function.
+    Erf,
+}
+
+impl Form {
+    /// In a profile, forward and backward.
+    fn names(self) -> [&'static str; 2] {
+        match self {
+            Self::Tanh => ["gelu.forward", "gelu.backward"],
+            Self::Erf => ["gelu_erf.forward", "gelu_erf.backward"],
+        }
+    }
+
+    /// Floating-point operations of an element, forward and backward, an exponential as one.
+    fn operations(self) -> [f64; 2] {
+        match self {
+            Self::Tanh => [9.0, 13.0],
+            Self::Erf => [16.0, 20.0],
+        }
+    }
+
+    fn forward<B: Backend>(self, x: FloatTensor<B>) -> FloatTensor<B> {
+        match self {
+            Self::Tanh => tanh::forward::<B>(x),
+            Self::Erf => erf::forward::<B>(x),
+        }
+    }
+
+    fn backward<B: Backend>(self, x: FloatTensor<B>, grad: FloatTensor<B>) -> FloatTensor<B> {
+        match self {
+            Self::Tanh => tanh::backward::<B>(x, grad),
+            Self::Erf => erf::backward::<B>(x, grad),
+        }
+    }
 }
 
 #[backend_extension(
@@ -43,13 +94,13 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 )]
 pub(crate) trait Gelu: Backend {
     #[fusion(default)]
-    fn gelu_tanh(x: FloatTensor<Self>) -> FloatTensor<Self> {
-        reference::forward::<Self>(x)
+    fn gelu_op(x: FloatTensor<Self>, form: Form) -> FloatTensor<Self> {
+        form.forward::<Self>(x)
     }
 
     #[fusion(default)]
-    fn gelu_tanh_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
-        reference::backward::<Self>(x, grad)
+    fn gelu_op_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>, form: Form) -> FloatTensor<Self> {
+        form.backward::<Self>(x, grad)
     }
 }
 
@@ -59,15 +110,15 @@ impl Gelu for burn::backend::NdArray {}
 impl Gelu for crate::CubeBackend {}
 
 impl<B: Gelu, C: CheckpointStrategy> Gelu for Autodiff<B, C> {
-    fn gelu_tanh(x: FloatTensor<Self>) -> FloatTensor<Self> {
+    fn gelu_op(x: FloatTensor<Self>, form: Form) -> FloatTensor<Self> {
         let node = x.node();
-        let again = Again::<B> { x: node.id(), backend: PhantomData };
+        let again = Again::<B> { x: node.id(), form, backend: PhantomData };
         match Step.prepare::<C>([node]).memory_bound().retro_forward(again).parents([&x]).stateful() {
             OpsKind::Tracked(mut prep) => {
                 let node = prep.checkpoint(&x);
-                prep.finish(node, B::gelu_tanh(x.into_primitive()))
+                prep.finish((node, form), B::gelu_op(x.into_primitive(), form))
             }
-            OpsKind::UnTracked(prep) => prep.finish(B::gelu_tanh(x.into_primitive())),
+            OpsKind::UnTracked(prep) => prep.finish(B::gelu_op(x.into_primitive(), form)),
         }
     }
 }
@@ -76,13 +127,14 @@ impl<B: Gelu, C: CheckpointStrategy> Gelu for Autodiff<B, C> {
 #[derive(Debug)]
 struct Again<B: Backend> {
     x: NodeId,
+    form: Form,
     backend: PhantomData<B>,
 }
 
 impl<B: Gelu> RetroForward for Again<B> {
     fn forward(&self, states: &mut BackwardStates, out_node: NodeId) {
         let x = states.get_state::<FloatTensor<B>>(&self.x);
-        states.save(out_node, B::gelu_tanh(x));
+        states.save(out_node, B::gelu_op(x, self.form));
     }
 }
 
@@ -90,15 +142,17 @@ impl<B: Gelu> RetroForward for Again<B> {
 struct Step;
 
 impl<B: Gelu> Backward<B, 1> for Step {
-    type State = NodeId;
+    type State = (NodeId, Form);
 
-    fn backward(self, ops: Ops<NodeId, 1>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let [parent] = ops.parents;
         let grad = grads.consume::<B>(&ops.node);
-        let x: FloatTensor<B> = checkpointer.retrieve_node_output(ops.state);
+        let (x, form) = ops.state;
+        let x: FloatTensor<B> = checkpointer.retrieve_node_output(x);
         if let Some(node) = parent {
-            let work = Work::per_element(grad.shape().num_elements(), 13.0, 3.0);
-            grads.register::<B>(node.id, timed("gelu.backward", work, || B::gelu_tanh_backward(x, grad)));
+            let ([_, name], [_, each]) = (form.names(), form.operations());
+            let work = Work::per_element(grad.shape().num_elements(), each, 3.0);
+            grads.register::<B>(node.id, timed(name, work, || B::gelu_op_backward(x, grad, form)));
         }
     }
 }

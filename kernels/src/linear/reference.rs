@@ -4,7 +4,7 @@ use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use burn::tensor::Shape;
 
 use super::{Form, Forward, Gradient};
-use crate::gelu::Gelu;
+use crate::gelu::{self, Gelu};
 
 /// Shapes: `x` `[N, inputs]`, `weight` `[inputs, outputs]`, `bias` `[outputs]`.
 pub(super) fn forward<B: Gelu>(
@@ -18,7 +18,7 @@ pub(super) fn forward<B: Gelu>(
         let outputs = bias.shape()[0];
         y = B::float_add(y, B::float_reshape(bias, Shape::new([1, outputs])));
     }
-    if form.gelu { (B::gelu_tanh(y.clone()), Some(y)) } else { (y, None) }
+    if form.gelu { (B::gelu_op(y.clone(), gelu::Form::Tanh), Some(y)) } else { (y, None) }
 }
 
 /// Shapes as in [`forward`]; `before` and `grad` `[N, outputs]`.
@@ -31,7 +31,7 @@ pub(super) fn backward<B: Gelu>(
     form: Form,
 ) -> Gradient<B> {
     let outputs = weight.shape()[1];
-    let grad = if form.gelu { B::gelu_tanh_backward(before, grad) } else { grad };
+    let grad = if form.gelu { B::gelu_op_backward(before, grad, gelu::Form::Tanh) } else { grad };
     (
         dx.then(|| B::float_matmul(grad.clone(), B::float_transpose(weight))),
         dweight.then(|| B::float_matmul(B::float_transpose(x), grad.clone())),

@@ -1,4 +1,4 @@
-//! The same composed from burn's own operations, for every backend without an override.
+//! The form by the error function composed from burn's own operations, for every backend without an override.
 
 use burn::backend::{Backend, tensor::FloatTensor};
 

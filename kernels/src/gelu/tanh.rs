@@ -1,4 +1,4 @@
-//! GELU composed from burn's own operations, for every backend without an override.
+//! The tanh form composed from burn's own operations, for every backend without an override.
 //!
 //! `0.5 (1 + tanh u)` is the logistic function of `2u`, which takes one exponential.
 
