@@ -78,7 +78,8 @@ pub(super) fn entry<T>(
     open(&folder)
 }
 
-fn lock(path: &Path, progress: &dyn Fn(&str)) -> Result<File> {
+/// Holds a file until it is dropped; who comes second waits.
+pub(super) fn lock(path: &Path, progress: &dyn Fn(&str)) -> Result<File> {
     let file = File::options().create(true).append(true).open(path).io("create", path)?;
     if file.try_lock().is_err() {
         progress("another process prepares this data; waiting for it");

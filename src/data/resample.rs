@@ -61,7 +61,7 @@ impl Dataset {
         let mut classes = vec![Vec::new(); names.len()];
         let all: Vec<u64> = (0..self.len(Split::Train)).collect();
         for rows in all.chunks(BATCH) {
-            let HostTarget::Classes(ids) = self.targets(Split::Train, rows)? else { continue };
+            let HostTarget::Classes(ids) = self.targets(Split::Train, rows.iter().copied())? else { continue };
             for (row, id) in rows.iter().zip(ids) {
                 usize::try_from(id).ok().and_then(|id| classes.get_mut(id)).into_iter().for_each(|c| c.push(*row));
             }

@@ -113,15 +113,7 @@ impl EncoderConfig {
 
     fn block(&self) -> EncoderBlockConfig {
         EncoderBlockConfig {
-            attention: AttentionConfig {
-                width: self.width,
-                heads: self.heads,
-                kv_heads: self.heads,
-                bias: true,
-                std: STD,
-                output_std: STD,
-                dropout: self.dropout,
-            },
+            attention: AttentionConfig::full(self.width, self.heads, STD, self.dropout),
             hidden: if self.hidden == 0 { 4 * self.width } else { self.hidden },
             activation: Hidden::Gelu,
             std: Some(STD),

@@ -67,15 +67,7 @@ impl FtTransformerConfig {
         // The deviation of a uniform distribution within ±1/sqrt(width).
         let std = 1.0 / (3.0 * self.width as f64).sqrt();
         EncoderBlockConfig {
-            attention: AttentionConfig {
-                width: self.width,
-                heads: self.heads,
-                kv_heads: self.heads,
-                bias: true,
-                std,
-                output_std: std,
-                dropout: self.attention_dropout,
-            },
+            attention: AttentionConfig::full(self.width, self.heads, std, self.attention_dropout),
             hidden: if self.hidden == 0 { (4 * self.width / 3).max(1) } else { self.hidden },
             activation: Hidden::Reglu,
             std: None,

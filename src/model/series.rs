@@ -220,7 +220,7 @@ impl SeriesTransformerConfig {
         let [steps, values] = rules::sequence("series-transformer", sig)?;
         let Self { layers, heads, width, dropout } = *self;
         let (std, output_std) = (STD, STD);
-        let attention = AttentionConfig { width, heads, kv_heads: heads, bias: true, std, output_std, dropout };
+        let attention = AttentionConfig { output_std, ..AttentionConfig::full(width, heads, std, dropout) };
         let feed_forward =
             FeedForwardConfig { width, hidden: 4 * width, gated: false, bias: true, std, output_std, dropout };
         let block = BlockConfig { norm: NORM, attention, feed_forward };

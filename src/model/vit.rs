@@ -73,15 +73,7 @@ impl VitConfig {
         let heads = self.heads;
         let block = BlockConfig {
             norm: NORM,
-            attention: AttentionConfig {
-                width,
-                heads,
-                kv_heads: heads,
-                bias: true,
-                std: STD,
-                output_std: STD,
-                dropout,
-            },
+            attention: AttentionConfig::full(width, heads, STD, dropout),
             feed_forward: FeedForwardConfig {
                 width,
                 hidden: 4 * width,

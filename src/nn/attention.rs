@@ -106,6 +106,11 @@ pub struct AttentionConfig {
 }
 
 impl AttentionConfig {
+    /// With keys and values for every head, biases, and all weights drawn alike.
+    pub fn full(width: usize, heads: usize, std: f64, dropout: f64) -> Self {
+        Self { width, heads, kv_heads: heads, bias: true, std, output_std: std, dropout }
+    }
+
     /// Draws the parameters on `device`.
     pub fn init(&self, device: &Device) -> Attention {
         self.with_output_dropout(self.dropout, device)

@@ -127,15 +127,7 @@ mod tests {
         for (post_norm, first_norm, activation) in
             [(true, true, Hidden::Gelu), (false, true, Hidden::Gelu), (false, false, Hidden::Reglu)]
         {
-            let attention = AttentionConfig {
-                width: 8,
-                heads: 2,
-                kv_heads: 2,
-                bias: true,
-                std: 0.1,
-                output_std: 0.1,
-                dropout: 0.0,
-            };
+            let attention = AttentionConfig::full(8, 2, 0.1, 0.0);
             let config = EncoderBlockConfig {
                 attention,
                 hidden: 12,

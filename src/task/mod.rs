@@ -180,8 +180,7 @@ impl Task {
 
     /// The training loss: `scale` times the sum over the valid targets of the cross-entropy in nats, or of the squared
     /// error averaged over the targets of a row; of recommendations, what `data.interactions.loss` says; of anomalies, the
-    /// scores. The result is
-    /// `[1]` in f32.
+    /// scores. The result is `[1]` in f32.
     pub fn loss(&self, outputs: Outputs, targets: Targets, scale: f64) -> Tensor<1> {
         match targets {
             Targets::Classes(ids) if !self.weights.is_empty() => self.weighted_loss(outputs.logits(), ids, scale),

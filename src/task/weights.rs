@@ -99,8 +99,10 @@ impl Task {
         let weights = Tensor::<1>::from_floats(self.weights.as_slice(), &log_p.device()).select(0, ids.clone());
         let n = weights.dims()[0];
         let own = log_p.clone().gather(1, ids.reshape([n, 1])).reshape([n]);
-        let all = log_p.mean_dim(1).reshape([n]);
-        let nats = own * (self.smoothing - 1.0) - all * self.smoothing;
+        let nats = match self.smoothing {
+            0.0 => -own,
+            share => own * (share - 1.0) - log_p.mean_dim(1).reshape([n]) * share,
+        };
         (nats * weights).sum() * scale
     }
 }

@@ -58,7 +58,7 @@ impl Search {
         if atomic::create(&path, self.plan.to_toml()?.as_bytes())? {
             atomic::write(&self.dir.join("config.toml"), self.plan.typed.as_bytes())?;
         }
-        self.same_as(&Plan::load(&path, &[])?, &self.plan, &self.dir.display().to_string())?;
+        same(&Plan::load(&path, &[])?, &self.plan, &self.dir.display().to_string())?;
         if self.plan.tune.journal.is_empty() {
             return Ok(());
         }
@@ -69,20 +69,8 @@ impl Search {
             return Ok(());
         }
         let there = journal.store().read(SEARCH)?.unwrap_or(text);
-        let file = tempfile::NamedTempFile::new().io("create", &path)?;
-        std::fs::write(file.path(), there).io("write", file.path())?;
-        self.same_as(&without_paths(&Plan::load(file.path(), &[])?), &own, "the database of `tune.journal`")
-    }
-
-    fn same_as(&self, there: &Plan, own: &Plan, place: &str) -> Result<()> {
-        let neutral = |tune: &TuneConfig| TuneConfig { trials: 0, budget: String::new(), ..tune.clone() };
-        let mut changed = Plan::difference(there, own)?;
-        if changed.is_none() && neutral(&there.tune) != neutral(&own.tune) {
-            changed = Some(" of [tune]".into());
-        }
-        let Some(changed) = changed else { return Ok(()) };
-        Err(Error::input(format!("{place} holds a search with another config{changed}"))
-            .next("begin again with --fresh, or keep both with --set run.name=NAME"))
+        let there = Plan::parse(&there, SEARCH, Path::new("."), &[])?;
+        same(&without_paths(&there), &own, "the database of `tune.journal`")
     }
 
     /// The journal, as one worker sees it.
@@ -121,6 +109,18 @@ pub fn journal_of(plan: &Plan, search: &Path) -> Result<Journal> {
         address => Store::database(address, &search.file_name().unwrap_or_default().to_string_lossy())?,
     };
     Ok(Journal::new(store))
+}
+
+/// Refuses to search one thing in the place of another.
+fn same(there: &Plan, own: &Plan, place: &str) -> Result<()> {
+    let neutral = |tune: &TuneConfig| TuneConfig { trials: 0, budget: String::new(), ..tune.clone() };
+    let mut changed = Plan::difference(there, own)?;
+    if changed.is_none() && neutral(&there.tune) != neutral(&own.tune) {
+        changed = Some(" of [tune]".into());
+    }
+    let Some(changed) = changed else { return Ok(()) };
+    Err(Error::input(format!("{place} holds a search with another config{changed}"))
+        .next("begin again with --fresh, or keep both with --set run.name=NAME"))
 }
 
 /// The plan, whatever folders its machine has.

@@ -10,10 +10,7 @@ use crate::config::{
     tree::{Data, Node},
     tune::{Dimension, MOST},
 };
-use crate::{
-    data::{TaskKind, check_sql},
-    error::Error,
-};
+use crate::data::TaskKind;
 
 /// Sections that a trial's own place depends on.
 const FIXED: [&str; 4] = ["run.name", "run.dir", "tune", "data.cache"];
@@ -70,18 +67,13 @@ impl Rules<'_> {
     }
 
     fn journal(&mut self, plan: &Plan) {
-        let address = &plan.tune.journal;
-        if address.is_empty() {
-            return;
-        }
-        let checked = match address.starts_with("postgres") {
-            true => check_sql(address),
-            false => Err(Error::input("`tune.journal` is no address of a PostgreSQL database")
-                .next("write it as in `postgres://user@host/database`, or leave it out for the search's folder")),
-        };
-        if let Err(error) = checked {
-            let next = error.action().unwrap_or("correct it").to_owned();
-            self.broken(error.message().replace("data.source.sql", "tune.journal"), &["tune.journal"], next);
+        match plan.tune.journal.as_str() {
+            "" => {}
+            address if address.starts_with("postgres") => self.database(address, "tune.journal"),
+            _ => {
+                let next = "write it as in `postgres://user@host/database`, or leave it out for the search's folder";
+                self.broken("`tune.journal` is no address of a PostgreSQL database", &["tune.journal"], next);
+            }
         }
     }
 

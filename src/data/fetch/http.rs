@@ -83,10 +83,15 @@ fn file_name(url: &str, sha256: Option<&str>) -> Result<String> {
     })?;
     let path = rest.split(['?', '#']).next().unwrap_or_default();
     let base = path.split_once('/').and_then(|(_, path)| path.rsplit('/').next()).unwrap_or_default();
-    let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
-    let base: String = base.chars().rev().take(80).map(safe).collect::<Vec<_>>().into_iter().rev().collect();
+    let base = safe_end(base);
     let key = blake3::hash(format!("{url}\n{}", sha256.unwrap_or_default()).as_bytes()).to_hex();
     Ok(format!("url-{}-{base}", &key[..12]))
+}
+
+/// The last 80 characters of a name, which tell its format, as any file may be called.
+pub(in crate::data) fn safe_end(name: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    name.chars().rev().take(80).map(safe).collect::<Vec<_>>().into_iter().rev().collect()
 }
 
 /// A download that is not complete yet, locked against other processes.

@@ -8,6 +8,8 @@ mod unpack;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "object-store")]
+pub(super) use http::safe_end;
 pub use http::url;
 pub(crate) use manifest::nearest;
 use manifest::{Client, DataSet};

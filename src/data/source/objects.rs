@@ -11,7 +11,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, parse_url_opts};
 use tempfile::NamedTempFile;
 use url::Url;
 
-use super::files::fits;
+use super::{fetch::safe_end, files::fits};
 use crate::error::{Error, IoContext, Result};
 
 /// The most objects of one pattern.
@@ -74,10 +74,8 @@ async fn one(
 ) -> Result<PathBuf> {
     let version = object.e_tag.clone().unwrap_or_else(|| object.last_modified.to_rfc3339());
     let key = blake3::hash(format!("{address}\n{}\n{version}\n{}", object.location, object.size).as_bytes()).to_hex();
-    let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
-    let name: String = object.location.filename().unwrap_or("object").chars().map(safe).collect();
-    let short = name.len().saturating_sub(80);
-    let target = downloads.join(format!("object-{}-{}", &key[..24], name.get(short..).unwrap_or_default()));
+    let name = safe_end(object.location.filename().unwrap_or("object"));
+    let target = downloads.join(format!("object-{}-{name}", &key[..24]));
     if target.metadata().is_ok_and(|meta| meta.len() == object.size) {
         return Ok(target);
     }

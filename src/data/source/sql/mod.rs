@@ -11,14 +11,14 @@ mod sqlite;
 #[cfg(all(test, feature = "sql"))]
 mod tests;
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::data::fetch::downloads_dir;
+use crate::data::{cache, fetch::downloads_dir};
 use crate::error::{Error, IoContext, Result};
 
 /// How often a database that refuses is asked.
@@ -59,7 +59,7 @@ fn database(address: &str) -> Result<Database<'_>> {
     }
     match address.strip_prefix("sqlite:") {
         Some(path) if !path.is_empty() => Ok(Database::Sqlite(path)),
-        _ => Err(Error::input("`data.source.sql` is no address of a database")
+        _ => Err(Error::input("it is no address of a database")
             .next("write it as in `postgres://user@host/database` or `sqlite:folder/file.db`")),
     }
 }
@@ -72,7 +72,7 @@ pub fn check(address: &str) -> Result<()> {
     let Database::Postgres(address) = database(address)? else { return Ok(()) };
     let user = address.split_once("://").and_then(|(_, rest)| rest.split('/').next()?.rsplit_once('@'));
     if user.is_some_and(|(user, _)| user.contains(':')) || address.contains("password=") {
-        return Err(Error::input("`data.source.sql` holds a password, which every run would store")
+        return Err(Error::input("it holds a password, which every run would store")
             .next("take it out of the address, and set the environment variable PGPASSWORD"));
     }
     Ok(())
@@ -125,13 +125,10 @@ fn rows_into(
     patience: Patience,
     progress: &dyn Fn(&str),
 ) -> Result<PathBuf> {
-    check(address)?;
+    check(address).map_err(|error| error.at("`data.source.sql`"))?;
     let target = target(address, query, downloads)?;
     fs::create_dir_all(downloads).io("create", downloads)?;
-    let lock = target.with_extension("lock");
-    let lock = File::options().create(true).append(true).open(&lock).io("create", &lock)?;
-    // Held until the end: another process that wants the same rows waits for them.
-    lock.lock().io("lock", &target)?;
+    let _lock = cache::lock(&target.with_extension("lock"), progress)?;
     if let Ok(meta) = target.metadata() {
         if let (Ok(Database::Postgres(_)), Ok(at)) = (database(address), meta.modified()) {
             let at = DateTime::<Utc>::from(at).format("%Y-%m-%d %H:%M");

@@ -30,7 +30,8 @@ fn columns_keep_what_their_values_are() {
          insert into t values (1, 1, 'one', null, '007'), (2, 2.5, 2, null, '010'), (null, null, null, null, null);",
     );
     let file = ask_in(folder.path(), &address, "select * from t order by i nulls last; ").unwrap();
-    let file = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(File::open(file).unwrap());
+    let file =
+        parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(file).unwrap());
     let file = file.unwrap();
     let kinds: Vec<String> = file.schema().fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect();
     assert_eq!(kinds, ["i Int64", "f Float64", "s Utf8", "n Utf8", "z Utf8"]);
