@@ -1,9 +1,12 @@
-//! Each op, forward and backward, on a GPU against burn's composition:
+//! Each op, forward and backward, and a whole training step, on a GPU against burn's composition:
 //! `cargo bench --features vulkan --bench gpu -- --device vulkan`.
 //!
 //! `--tiny` takes sizes that a software driver (`--device wgpu:cpu`) gets through in a minute or two: its times mean
 //! nothing, but every kernel runs, and their number is that of a GPU.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "common/burn_gpt.rs"]
+mod burn_gpt;
 
 use std::time::Instant;
 
@@ -14,7 +17,13 @@ use burn::tensor::{
     module::attention_fallback,
     ops::AttentionModuleOptions,
 };
-use kiln::device::DeviceSpec;
+use burn_gpt::{BurnTraining, Sizes};
+use kiln::{
+    commands::Console,
+    config::Plan,
+    device::DeviceSpec,
+    train::{Run, Setup},
+};
 use kiln_kernels::{
     AttentionOptions, attention, embedding, gelu,
     launches::Watch,
@@ -52,6 +61,10 @@ fn main() {
     let sizes: &[usize] = if tiny { &[16; 12] } else { &[768; 96] };
     bench.norm(sizes);
     bench.adamw(if tiny { &[64, 1000] } else { &[38_597_376, 7_077_888, 7_077_888, 2_304, 768] });
+    let gpt2 = Sizes { layers: 12, heads: 12, width: 768, context: 1024, vocab: 256 };
+    let small = Sizes { layers: 4, heads: 2, width: 16, context: 8, vocab: 256 };
+    let (sizes, batch) = if tiny { (small, 2) } else { (gpt2, 8) };
+    bench.step(&opened.spec, sizes, batch);
 }
 
 struct Bench {
@@ -175,6 +188,38 @@ impl Bench {
                 state[1].extend(after.slots.pop());
                 state[0].push(after.value);
             }
+        });
+    }
+
+    /// kiln's training loop beside the same GPT, loss and update of burn's own.
+    fn step(&self, device: &str, sizes: Sizes, batch: usize) {
+        let Sizes { layers, heads, width, context, vocab } = sizes; // as many ids as there are bytes
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let text: String = (0..100 * batch * context).map(|i| char::from(b'0' + (i * i % 64) as u8)).collect();
+        std::fs::write(folder.path().join("text.txt"), text).expect("the scratch folder takes a file");
+        let config = format!(
+            "[data]\ntask = \"language-model\"\nsource = {{ path = \"text.txt\" }}\ntokenizer = \"bytes\"\n\
+             context = {context}\n[model]\nkind = \"gpt\"\nlayers = {layers}\nheads = {heads}\nwidth = {width}\n\
+             bias = false\n[train]\nsteps = 100000\nbatch = {batch}\ndevice = \"{device}\"\n[optim]\n\
+             betas = [0.9, 0.99]\n[run]\ndir = {:?}\n",
+            folder.path().join("runs")
+        );
+        let plan = Plan::parse(&config, "step.toml", folder.path(), &[]).expect("the config is sound");
+        let setup = Setup::new(plan, &|_| {}).expect("the data can be prepared");
+        let parameters = setup.parameters() as f64;
+        let work = (6.0 * parameters * (batch * context) as f64, 28.0 * parameters);
+        let fresh = Run::resume_or_fresh(setup, &mut Console::new(false, true, false).progress());
+        let mut run = Some(fresh.expect("a fresh run"));
+        self.report(&format!("a step of {layers} layers, {width} wide, {batch} x {context}"), work, || {
+            run = run.take().map(|run| run.measured_step().expect("a step").0);
+        });
+        drop(run);
+        let device = self.device.clone().autodiff();
+        let mut training = Some(BurnTraining::new(sizes, &device));
+        let ids = Tensor::<1, Int>::arange(0..(batch * context) as i64, &device).remainder_scalar(vocab as i64);
+        let ids = ids.reshape([batch, context]);
+        self.report("  burn's own", work, || {
+            training = training.take().map(|training| training.step(ids.clone(), ids.clone()).0);
         });
     }
 

@@ -66,7 +66,7 @@ fn every_transform_is_scikit_learns() {
         ) + &columns(case);
         let dataset = dataset(Path::new(FIXTURES), &config, cache.path());
         let mut predicted = Vec::new();
-        let layout = table::Layout { format: None, header: true, delimiter: ',', names: Vec::new() };
+        let layout = table::Layout { format: None, header: true, delimiter: ',', names: Vec::new(), skip: 0 };
         table::read_rows(Path::new(FIXTURES).join("cleaning.csv").as_path(), dataset.schema(), &layout, &mut |row| {
             predicted.push(row.to_vec());
             Ok(())

@@ -210,7 +210,7 @@ lr = 0.005
 
 #[test]
 fn every_model_of_windows_forecasts_better_than_the_last_value() {
-    for kind in ["conv1d", "series-gru", "series-transformer"] {
+    for kind in ["conv1d", "gru", "lstm", "series-transformer"] {
         let bench = Bench::new();
         bench.write("waves.csv", &waves());
         bench.write("wave.toml", FORECAST);
@@ -251,7 +251,7 @@ fn windows_have_classes_and_need_their_order() {
         "data.task=classification",
         "data.target=state",
         "data.window.horizon=1",
-        "model.kind=series-gru",
+        "model.kind=gru",
         "model.layers=1",
         "model.width=16",
         "run.name=state",

@@ -36,7 +36,7 @@ mod threads;
 #[cfg(feature = "cube")]
 use burn_cubecl::CubeBackend;
 
-pub use attention::{AttentionOptions, attention};
+pub use attention::{AttentionOptions, attention, padded_attention};
 #[cfg(feature = "flex")]
 pub use ceiling::{Ceilings, ceilings};
 pub use conv2d::{Conv2dOptions, conv2d};

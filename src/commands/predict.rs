@@ -105,7 +105,9 @@ pub(super) fn layout(input: &Path, needed: &[String], targets: &[String], config
     let names = |delimiter: &char| needed.iter().all(|name| cells(*delimiter).contains(&name.as_str()));
     let named = [config.delimiter, ',', ';', '\t'].into_iter().find(names);
     let delimiter = named.unwrap_or(config.delimiter);
-    let mut layout = Layout { format: None, header: config.header && !unnamed, delimiter, names: Vec::new() };
+    // Lines before the table come before its header as well.
+    let skip = if named.is_some() { 0 } else { config.skip };
+    let mut layout = Layout { format: None, header: config.header && !unnamed, delimiter, names: Vec::new(), skip };
     let given = source::names(config)?;
     if !given.is_empty() {
         layout.header = named.is_some();

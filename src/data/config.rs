@@ -277,6 +277,9 @@ pub struct DataConfig {
     /// CSV: the delimiter, one ASCII character.
     #[serde(default = "comma")]
     pub delimiter: char,
+    /// CSV: lines before the table, which are not read.
+    #[serde(default)]
+    pub skip: u64,
     /// Image folder: every picture is resized to `[height, width]`.
     #[serde(default = "image_size")]
     pub image_size: [usize; 2],

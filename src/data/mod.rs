@@ -9,6 +9,7 @@ mod dataset;
 mod derive;
 mod describe;
 pub mod fetch;
+mod fingerprint;
 mod fold;
 mod interactions;
 mod loader;

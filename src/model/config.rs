@@ -5,8 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AutoencoderConfig, Conv1dModelConfig, EmbeddingBagConfig, EncoderConfig, FactorsConfig, FtTransformerConfig,
-    NeumfConfig, RecurrentModelConfig, SeriesGruConfig, SeriesTransformerConfig, TwoTowerConfig, VaeConfig,
-    WideAndDeepConfig,
+    NeumfConfig, RecurrentModelConfig, SeriesTransformerConfig, TwoTowerConfig, VaeConfig, WideAndDeepConfig,
 };
 
 /// The shape of one example, as a model sees it.
@@ -91,16 +90,14 @@ pub enum ModelConfig {
     WideAndDeep(WideAndDeepConfig),
     /// The mean of a text's embeddings, then a perceptron.
     EmbeddingBag(EmbeddingBagConfig),
-    /// A long short-term memory over a text.
+    /// A long short-term memory over a text or a window.
     Lstm(RecurrentModelConfig),
-    /// Gated recurrent units over a text.
+    /// Gated recurrent units over a text or a window.
     Gru(RecurrentModelConfig),
     /// A transformer encoder over a text, from scratch or pretrained.
     Encoder(EncoderConfig),
-    /// Windows: convolutions over their steps.
+    /// Convolutions over a text or a window.
     Conv1d(Conv1dModelConfig),
-    /// Windows: gated recurrent units.
-    SeriesGru(SeriesGruConfig),
     /// Windows: a transformer over their steps.
     SeriesTransformer(SeriesTransformerConfig),
     /// Anomalies: rows through a narrow code and back.

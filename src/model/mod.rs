@@ -2,7 +2,7 @@
 
 use burn::{
     module::Module,
-    tensor::{Device, FloatDType, Int, Tensor},
+    tensor::{Device, FloatDType, Tensor},
 };
 
 use crate::{
@@ -14,6 +14,7 @@ mod autoencoder;
 mod cnn;
 mod columns;
 mod config;
+mod conv1d;
 mod cost;
 mod decoder;
 mod embedding_bag;
@@ -21,6 +22,8 @@ mod encoder;
 mod factors;
 mod ft_transformer;
 mod gpt;
+mod input;
+mod kinds;
 mod linear;
 mod mlp;
 mod module;
@@ -41,12 +44,15 @@ mod wide_and_deep;
 pub use autoencoder::{Autoencoder, AutoencoderConfig, VaeConfig};
 pub use cnn::Cnn;
 pub use config::*;
+pub use conv1d::{Conv1dModelConfig, ConvModel};
 pub use decoder::Decoder;
 pub use embedding_bag::{EmbeddingBag, EmbeddingBagConfig};
 pub use encoder::{Encoder, EncoderConfig, NormPlacement};
 pub use factors::{Factors, FactorsConfig};
 pub use ft_transformer::{FtTransformer, FtTransformerConfig};
 pub use gpt::Gpt;
+pub use input::{Choices, Input};
+pub use kinds::Reads;
 pub use linear::LinearModel;
 pub use mlp::Mlp;
 pub use neumf::{Neumf, NeumfConfig};
@@ -54,47 +60,13 @@ pub use outputs::Outputs;
 pub use pretrained::Pretrained;
 pub use recurrent::{RecurrentModel, RecurrentModelConfig, Summary};
 pub use resnet::Resnet;
-pub use series::{
-    Conv1dModelConfig, SeriesConv, SeriesGru, SeriesGruConfig, SeriesTransformer, SeriesTransformerConfig,
-};
+pub use series::{SeriesTransformer, SeriesTransformerConfig};
 pub use text::Pooling;
 pub use two_tower::{TwoTower, TwoTowerConfig};
 pub use vit::Vit;
 pub use wide_and_deep::{WideAndDeep, WideAndDeepConfig};
 
 use cost::Cost;
-
-/// A batch on the device, as a model takes it.
-#[derive(Debug, Clone)]
-#[allow(clippy::large_enum_variant)] // one a step
-pub enum Input {
-    /// Token ids, `[b, t]`; those of a text are negative at padding.
-    Tokens(Tensor<2, Int>),
-    /// Standardised features, `[b, f]`.
-    Features(Tensor<2>),
-    /// Standardised pixels, `[b, channels, height, width]`.
-    Image(Tensor<4>),
-    /// Standardised values of windows, `[b, t, f]`.
-    Sequence(Tensor<3>),
-    /// Users and items to score for them.
-    Choices(Choices),
-}
-
-/// Users and items to score for them.
-#[derive(Debug, Clone)]
-pub struct Choices {
-    /// `[b]`.
-    pub users: Tensor<1, Int>,
-    /// `[b, m]`, each user's own, or `[1, m]` for all of them.
-    pub items: Tensor<2, Int>,
-}
-
-impl Choices {
-    /// Users `[b, 1]` and items `[b or 1, m]`.
-    fn places(self) -> (Tensor<2, Int>, Tensor<2, Int>) {
-        (self.users.unsqueeze_dim::<2>(1), self.items)
-    }
-}
 
 /// A network of any kind.
 ///
@@ -125,9 +97,7 @@ pub enum Model {
     /// A transformer encoder.
     Encoder(Encoder),
     /// Convolutions over a window.
-    SeriesConv(SeriesConv),
-    /// Gated recurrent units over a window.
-    SeriesGru(SeriesGru),
+    Conv(ConvModel),
     /// A transformer over a window.
     SeriesTransformer(SeriesTransformer),
     /// An autoencoder, variational or not.
@@ -141,36 +111,6 @@ pub enum Model {
 }
 
 impl ModelConfig {
-    /// The `kind`, as typed in a config.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Linear(_) => "linear",
-            Self::Mlp(_) => "mlp",
-            Self::Cnn(_) => "cnn",
-            Self::Gpt(_) => "gpt",
-            Self::Vit(_) => "vit",
-            Self::FtTransformer(_) => "ft-transformer",
-            Self::WideAndDeep(_) => "wide-and-deep",
-            Self::EmbeddingBag(_) => "embedding-bag",
-            Self::Lstm(_) => "lstm",
-            Self::Gru(_) => "gru",
-            Self::Encoder(_) => "encoder",
-            Self::Conv1d(_) => "conv1d",
-            Self::SeriesGru(_) => "series-gru",
-            Self::SeriesTransformer(_) => "series-transformer",
-            Self::Autoencoder(_) => "autoencoder",
-            Self::Vae(_) => "vae",
-            Self::MatrixFactorization(_) => "matrix-factorization",
-            Self::Neumf(_) => "neumf",
-            Self::TwoTower(_) => "two-tower",
-        }
-    }
-
-    /// Whether it reads texts, one example a text; a language model's are endless.
-    pub fn reads_texts(&self) -> bool {
-        matches!(self, Self::Linear(_) | Self::EmbeddingBag(_) | Self::Lstm(_) | Self::Gru(_) | Self::Encoder(_))
-    }
-
     /// Whether it embeds categories that are given as codes.
     pub fn embeds_categories(&self) -> bool {
         matches!(self, Self::Mlp(_) | Self::FtTransformer(_) | Self::WideAndDeep(_))
@@ -198,7 +138,6 @@ impl ModelConfig {
             Self::Gru(config) => config.check(Cell::Gru, sig),
             Self::Encoder(config) => config.check(sig),
             Self::Conv1d(config) => config.check(sig),
-            Self::SeriesGru(config) => config.check(sig),
             Self::SeriesTransformer(config) => config.check(sig),
             Self::Autoencoder(config) => config.check(sig),
             Self::Vae(config) => config.check(sig),
@@ -237,8 +176,7 @@ impl ModelConfig {
             Self::Lstm(config) => Model::Recurrent(config.init(Cell::Lstm, sig, device)?),
             Self::Gru(config) => Model::Recurrent(config.init(Cell::Gru, sig, device)?),
             Self::Encoder(config) => Model::Encoder(config.init(sig, device)?),
-            Self::Conv1d(config) => Model::SeriesConv(config.init(sig, device)?),
-            Self::SeriesGru(config) => Model::SeriesGru(config.init(sig, device)?),
+            Self::Conv1d(config) => Model::Conv(config.init(sig, device)?),
             Self::SeriesTransformer(config) => Model::SeriesTransformer(config.init(sig, device)?),
             Self::Autoencoder(config) => Model::Autoencoder(config.init(sig, device)?),
             Self::Vae(config) => Model::Autoencoder(config.init(sig, device)?),
@@ -265,7 +203,6 @@ impl ModelConfig {
             Self::Gru(config) => config.cost(Cell::Gru, sig),
             Self::Encoder(config) => config.cost(sig),
             Self::Conv1d(config) => config.cost(sig),
-            Self::SeriesGru(config) => config.cost(sig),
             Self::SeriesTransformer(config) => config.cost(sig),
             Self::Autoencoder(config) => config.cost(sig),
             Self::Vae(config) => config.cost(sig),
@@ -317,8 +254,7 @@ impl Model {
             Self::EmbeddingBag(_) => "embedding-bag",
             Self::Recurrent(model) => model.name(),
             Self::Encoder(_) => "encoder",
-            Self::SeriesConv(_) => "conv1d",
-            Self::SeriesGru(_) => "series-gru",
+            Self::Conv(_) => "conv1d",
             Self::SeriesTransformer(_) => "series-transformer",
             Self::Autoencoder(model) if model.is_variational() => "vae",
             Self::Autoencoder(_) => "autoencoder",
@@ -353,57 +289,14 @@ impl Model {
             Self::FtTransformer(model) => model.forward(input.flat(), activations),
             Self::WideAndDeep(model) => model.forward(input.flat(), activations),
             Self::EmbeddingBag(model) => model.forward(input.tokens(), activations),
-            Self::Recurrent(model) => model.forward(input.tokens(), activations),
+            Self::Recurrent(model) => model.forward(input, activations),
             Self::Encoder(model) => model.forward(input.tokens(), activations),
-            Self::SeriesConv(model) => model.forward(input.sequence().cast(activations)),
-            Self::SeriesGru(model) => model.forward(input.sequence().cast(activations)),
+            Self::Conv(model) => model.forward(input, activations),
             Self::SeriesTransformer(model) => model.forward(input.sequence().cast(activations)),
             Self::Autoencoder(model) => model.forward(input.flat().cast(activations)),
             Self::Factors(model) => model.forward(input.choices(), activations),
             Self::Neumf(model) => model.forward(input.choices(), activations),
             Self::TwoTower(model) => model.forward(input.choices(), activations),
         })
-    }
-}
-
-impl Input {
-    fn tokens(self) -> Tensor<2, Int> {
-        match self {
-            Self::Tokens(ids) => ids,
-            _ => unreachable!("`ModelConfig::check` refuses a model of text without tokens"),
-        }
-    }
-
-    fn image(self) -> Tensor<4> {
-        match self {
-            Self::Image(pixels) => pixels,
-            _ => unreachable!("`ModelConfig::check` refuses a model of pictures without pictures"),
-        }
-    }
-
-    fn sequence(self) -> Tensor<3> {
-        match self {
-            Self::Sequence(steps) => steps,
-            _ => unreachable!("`ModelConfig::check` refuses a model of windows without windows"),
-        }
-    }
-
-    fn choices(self) -> Choices {
-        match self {
-            Self::Choices(choices) => choices,
-            _ => unreachable!("`ModelConfig::check` refuses a recommender without users and items"),
-        }
-    }
-
-    /// `[b, f]`; a picture or a window becomes its values in a row.
-    fn flat(self) -> Tensor<2> {
-        match self {
-            Self::Features(x) => x,
-            Self::Image(pixels) => pixels.flatten::<2>(1, 3),
-            Self::Sequence(steps) => steps.flatten::<2>(1, 2),
-            Self::Tokens(_) | Self::Choices(_) => {
-                unreachable!("`ModelConfig::check` refuses a model of features with anything else")
-            }
-        }
     }
 }

@@ -1,32 +1,34 @@
-//! LSTMs and GRUs over texts.
+//! LSTMs and GRUs, over texts and over windows of a table.
 
 use burn::{
     module::Module,
-    tensor::{Device, FloatDType, Int, Tensor},
+    tensor::{Device, FloatDType, Tensor},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Signature, cost::Cost, rules, text::Texts};
+use super::{Input, InputShape, Signature, cost::Cost, rules, text::Texts};
 use crate::{
     error::Result,
     nn::{Cell, Dropout, DropoutConfig, Embedding, Linear, LinearConfig, Recurrent, RecurrentConfig},
 };
 
-/// `kind = "lstm"` and `kind = "gru"`.
+/// `kind = "lstm"` (Hochreiter and Schmidhuber 1997) and `kind = "gru"` (Cho et al. 2014).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RecurrentModelConfig {
-    /// Width of a token's embedding.
+    /// Texts: width of a token's embedding.
     pub embedding: usize,
     /// Width of the state, of each direction.
     pub width: usize,
     /// Recurrent layers on top of each other.
     pub layers: usize,
-    /// Whether every layer reads from the end too.
-    pub bidirectional: bool,
-    /// What the head sees of the last layer.
-    pub summary: Summary,
+    /// Whether every layer reads from the end too; left out, it does so over texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bidirectional: Option<bool>,
+    /// What the head sees of the last layer; left out, the mean of a text and the last state of a window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
     /// Probability of zeroing an embedding, an output of a layer, or what the head sees, while training.
     pub dropout: f64,
 }
@@ -43,14 +45,14 @@ pub enum Summary {
 
 impl Default for RecurrentModelConfig {
     fn default() -> Self {
-        Self { embedding: 128, width: 128, layers: 1, bidirectional: true, summary: Summary::Mean, dropout: 0.0 }
+        Self { embedding: 128, width: 128, layers: 1, bidirectional: None, summary: None, dropout: 0.0 }
     }
 }
 
-/// A classifier or regressor of texts that reads them token by token.
+/// A classifier or regressor that reads a text token by token, or a window step by step.
 #[derive(Module, Debug)]
 pub struct RecurrentModel {
-    token_embedding: Embedding,
+    token_embedding: Option<Embedding>,
     recurrent: Recurrent,
     head: Linear,
     dropout: Dropout,
@@ -58,20 +60,37 @@ pub struct RecurrentModel {
     gru: bool,
 }
 
+/// What is read: the vocabulary of texts, the steps, the values of one.
+struct Reads {
+    vocab: Option<usize>,
+    steps: usize,
+    inputs: usize,
+}
+
 impl RecurrentModelConfig {
-    fn layer(&self, cell: Cell) -> RecurrentConfig {
+    fn reads(&self, cell: Cell, sig: &Signature) -> Result<Reads> {
+        match sig.input {
+            InputShape::Sequence { length, values } => Ok(Reads { vocab: None, steps: length, inputs: values }),
+            _ => {
+                let (vocab, steps) = rules::text(kind(cell), sig)?;
+                Ok(Reads { vocab: Some(vocab), steps, inputs: self.embedding })
+            }
+        }
+    }
+
+    fn layer(&self, cell: Cell, reads: &Reads) -> RecurrentConfig {
         RecurrentConfig {
             cell,
-            inputs: self.embedding,
+            inputs: reads.inputs,
             width: self.width,
             layers: self.layers,
-            bidirectional: self.bidirectional,
+            bidirectional: self.bidirectional.unwrap_or(reads.vocab.is_some()),
             dropout: self.dropout,
         }
     }
 
     pub(super) fn check(&self, cell: Cell, sig: &Signature) -> Result<()> {
-        rules::text(kind(cell), sig)?;
+        self.reads(cell, sig)?;
         rules::dropout(self.dropout)?;
         rules::size("model.embedding", self.embedding, 1 << 16)?;
         rules::size("model.width", self.width, 1 << 16)?;
@@ -79,27 +98,31 @@ impl RecurrentModelConfig {
     }
 
     pub(super) fn cost(&self, cell: Cell, sig: &Signature) -> Result<Cost> {
-        let (vocab, t) = rules::text(kind(cell), sig)?;
-        let outputs = self.layer(cell).outputs();
+        let reads = self.reads(cell, sig)?;
+        let config = self.layer(cell, &reads);
+        let outputs = config.outputs();
         let columns = cell.gates() * self.width;
         let layer = |i: usize| {
-            let inputs = if i == 0 { self.embedding } else { outputs };
-            let one = Cost::linear(inputs, columns, true, t) + Cost::linear(self.width, columns, true, t);
-            one * if self.bidirectional { 2 } else { 1 }
+            let inputs = if i == 0 { reads.inputs } else { outputs };
+            let one =
+                Cost::linear(inputs, columns, true, reads.steps) + Cost::linear(self.width, columns, true, reads.steps);
+            one * if config.bidirectional { 2 } else { 1 }
         };
         let layers: Cost = (0..self.layers).map(layer).sum();
-        Ok(Cost::params(vocab * self.embedding) + layers + Cost::linear(outputs, sig.outputs, true, 1))
+        let embedding = Cost::params(reads.vocab.unwrap_or(0) * self.embedding);
+        Ok(embedding + layers + Cost::linear(outputs, sig.outputs, true, 1))
     }
 
     pub(super) fn init(&self, cell: Cell, sig: &Signature, device: &Device) -> Result<RecurrentModel> {
-        let (vocab, _) = rules::text(kind(cell), sig)?;
-        let layer = self.layer(cell);
+        let reads = self.reads(cell, sig)?;
+        let layer = self.layer(cell, &reads);
+        let usual = if reads.vocab.is_some() { Summary::Mean } else { Summary::Last };
         Ok(RecurrentModel {
-            token_embedding: Embedding::new(vocab, self.embedding, 1.0, device),
+            token_embedding: reads.vocab.map(|vocab| Embedding::new(vocab, self.embedding, 1.0, device)),
             recurrent: layer.init(device),
             head: LinearConfig::new(layer.outputs(), sig.outputs).init(device),
             dropout: DropoutConfig::new(self.dropout).init(),
-            last: self.summary == Summary::Last,
+            last: self.summary.unwrap_or(usual) == Summary::Last,
             gru: cell == Cell::Gru,
         })
     }
@@ -118,12 +141,20 @@ impl RecurrentModel {
         kind(if self.gru { Cell::Gru } else { Cell::Lstm })
     }
 
-    /// Ids `[b, t]`, negative at padding, to `[b, outputs]`.
-    pub(super) fn forward(&self, ids: Tensor<2, Int>, compute: FloatDType) -> Tensor<2> {
-        let texts = Texts::new(ids);
-        let x = self.dropout.forward(self.token_embedding.forward(texts.ids.clone(), compute)); // [b, t, c]
-        let found = self.recurrent.forward(x, Some(&texts.valid));
-        let seen = if self.last { found.last } else { texts.mean(found.steps).cast(compute) }; // [b, outputs]
+    /// Ids `[b, t]`, negative at padding, or steps `[b, t, f]`, to `[b, outputs]`.
+    pub(super) fn forward(&self, input: Input, compute: FloatDType) -> Tensor<2> {
+        let seen = match &self.token_embedding {
+            Some(embedding) => {
+                let texts = Texts::new(input.tokens());
+                let x = self.dropout.forward(embedding.forward(texts.ids.clone(), compute)); // [b, t, c]
+                let found = self.recurrent.forward(x, Some(&texts.valid));
+                if self.last { found.last } else { texts.mean(found.steps).cast(compute) }
+            }
+            None => {
+                let found = self.recurrent.forward(input.sequence().cast(compute), None);
+                if self.last { found.last } else { found.steps.mean_dim(1).squeeze_dim::<2>(1) }
+            }
+        }; // [b, width of all directions]
         self.head.forward(self.dropout.forward(seen))
     }
 }

@@ -1,6 +1,6 @@
 //! What a `[model]` section must satisfy, in messages that name its keys.
 
-use super::{InputShape, Signature};
+use super::{InputShape, Reads, Signature};
 use crate::error::{Error, Result};
 
 /// `key` lies within `1..=most`. The bounds keep products of sizes far from overflow.
@@ -96,18 +96,14 @@ pub(super) fn choices(kind: &str, sig: &Signature) -> Result<(usize, usize)> {
 }
 
 fn misfit(kind: &str, takes: &str, sig: &Signature) -> Error {
-    let (given, kinds) = match sig.input {
-        InputShape::Tokens { vocab, .. } if vocab == sig.outputs => ("text", "\"gpt\""),
-        InputShape::Tokens { .. } => ("text", "\"encoder\", \"lstm\", \"gru\", \"embedding-bag\" or \"linear\""),
-        InputShape::Features(_) | InputShape::Mixed { .. } => {
-            ("a table", "\"mlp\", \"ft-transformer\", \"wide-and-deep\" or \"linear\"")
-        }
-        InputShape::Sequence { .. } => {
-            ("windows", "\"conv1d\", \"series-gru\", \"series-transformer\", \"mlp\" or \"linear\"")
-        }
-        InputShape::Choices { .. } => ("choices of users", "\"matrix-factorization\", \"neumf\" or \"two-tower\""),
-        InputShape::Image { .. } => ("pictures", "\"cnn\", \"vit\", \"mlp\" or \"linear\""),
+    let (given, reads) = match sig.input {
+        InputShape::Tokens { vocab, .. } if vocab == sig.outputs => ("text", Reads::Text),
+        InputShape::Tokens { .. } => ("texts", Reads::Texts),
+        InputShape::Features(_) | InputShape::Mixed { .. } => ("a table", Reads::Tables),
+        InputShape::Sequence { .. } => ("windows", Reads::Windows),
+        InputShape::Choices { .. } => ("choices of users", Reads::Choices),
+        InputShape::Image { .. } => ("pictures", Reads::Pictures),
     };
     Error::input(format!("`model.kind` = \"{kind}\" takes {takes}, but `data` gives {given}"))
-        .next(format!("set `model.kind` to {kinds}"))
+        .next(format!("set `model.kind` to {}", Reads::kinds(&[reads])))
 }

@@ -3,7 +3,7 @@
 
 use burn::{
     module::{ModuleVisitor, Param},
-    tensor::{Distribution, Tolerance},
+    tensor::{Distribution, Int, Tolerance},
 };
 
 use super::*;
@@ -89,7 +89,9 @@ fn zoo() -> Vec<(ModelConfig, Signature)> {
         (ModelConfig::Encoder(encoder(NormPlacement::Post, Pooling::Mean)), text(3)),
         (ModelConfig::Mlp(MlpConfig { hidden: vec![4], ..Default::default() }), window(5, 3, 2)),
         (ModelConfig::Conv1d(Conv1dModelConfig { layers: 2, width: 6, ..Default::default() }), window(7, 3, 2)),
-        (ModelConfig::SeriesGru(SeriesGruConfig { layers: 2, width: 6, dropout: 0.0 }), window(5, 3, 2)),
+        (ModelConfig::Conv1d(Conv1dModelConfig { layers: 2, width: 6, ..Default::default() }), text(2)),
+        (ModelConfig::Gru(RecurrentModelConfig { layers: 2, width: 6, ..Default::default() }), window(5, 3, 2)),
+        (ModelConfig::Lstm(recurrent(Summary::Mean, true)), window(5, 3, 2)),
         (
             ModelConfig::SeriesTransformer(SeriesTransformerConfig { layers: 2, heads: 2, width: 8, dropout: 0.0 }),
             window(5, 3, 2),
@@ -117,6 +119,7 @@ fn ft() -> FtTransformerConfig {
 }
 
 fn recurrent(summary: Summary, bidirectional: bool) -> RecurrentModelConfig {
+    let (bidirectional, summary) = (Some(bidirectional), Some(summary));
     RecurrentModelConfig { embedding: 6, width: 5, layers: 2, bidirectional, summary, dropout: 0.0 }
 }
 

@@ -33,7 +33,7 @@ impl Texts {
 
     /// What attention may look at.
     pub(super) fn sight(&self) -> Sight {
-        Sight::of(&self.valid)
+        Sight::within(self.valid.clone().sum_dim(1).squeeze_dim(1))
     }
 
     /// With one more position before every text, which is no padding.

@@ -4,7 +4,7 @@ use burn::{
     module::Module,
     tensor::{Bool, Device, Tensor, activation},
 };
-use kiln_kernels::{AttentionOptions, attention};
+use kiln_kernels::{AttentionOptions, attention, padded_attention};
 
 use super::{Dropout, DropoutConfig, Linear, LinearConfig, Rotary, cast_like, to_f32};
 
@@ -14,8 +14,8 @@ pub struct Sight {
     /// Each position sees itself and all before it, the first of them `past` earlier ones.
     causal: Option<usize>,
     rotary: Option<Rotary>,
-    /// What is added to the scores of every key, `[b, 1, 1, t]`.
-    padding: Option<Tensor<4>>,
+    /// Positions of each sequence that count, `[b]` in f32; what comes after them is padding.
+    lengths: Option<Tensor<1>>,
 }
 
 impl Sight {
@@ -34,19 +34,13 @@ impl Sight {
         Self { rotary, ..self }
     }
 
-    /// Nobody sees a position of `valid` `[b, t]` that is 0; the others are 1.
-    pub fn of(valid: &Tensor<2>) -> Self {
-        let [b, t] = valid.dims();
-        // A finite number, as WGSL promises nothing about infinities.
-        let hidden = valid.clone().sub_scalar(1.0).mul_scalar(1e30);
-        Self { padding: Some(hidden.reshape([b, 1, 1, t])), ..Self::default() }
+    /// Nobody sees the padding after the first `lengths` `[b]` positions, in f32, of each sequence.
+    pub fn within(lengths: Tensor<1>) -> Self {
+        Self { lengths: Some(lengths), ..Self::default() }
     }
 
     /// What is added to the scores of `t` positions, `[1, 1, t, past + t]`; nothing where they see everything.
     fn mask(&self, t: usize, device: &Device) -> Option<Tensor<4>> {
-        if self.padding.is_some() {
-            return self.padding.clone();
-        }
         // One position sees everything that is there.
         let past = self.causal.filter(|_| t > 1)?;
         let hidden = Tensor::<2, Bool>::tril_mask([t, past + t], past as i64, device);
@@ -152,8 +146,13 @@ impl Attention {
         let joint = self.qkv.forward(x); // [b, t, (heads + 2 kv_heads) d]
         let y = match cache {
             Some(cache) => self.continued(joint, sight, cache),
-            None if sight.padding.is_some() => self.padded(joint, sight),
-            None => attention(joint.clone(), sight.rotary.as_ref().map(Rotary::angles), self.options(&joint, sight)),
+            None => {
+                let (options, angles) = (self.options(&joint, sight), sight.rotary.as_ref().map(Rotary::angles));
+                match &sight.lengths {
+                    Some(lengths) => padded_attention(joint, angles, lengths.clone(), options),
+                    None => attention(joint, angles, options),
+                }
+            }
         };
         self.output_dropout.forward(self.output.forward(y))
     }
@@ -173,14 +172,6 @@ impl Attention {
         let device = joint.device();
         let [q, k, v] = self.parts(joint, sight);
         let (k, v) = cache.append(k, v);
-        joined(self.attend(q, k, v, sight.mask(t, &device)))
-    }
-
-    /// The same without earlier positions, where some are padding: the fused op has no mask.
-    fn padded(&self, joint: Tensor<3>, sight: &Sight) -> Tensor<3> {
-        let [_, t, _] = joint.dims();
-        let device = joint.device();
-        let [q, k, v] = self.parts(joint, sight);
         joined(self.attend(q, k, v, sight.mask(t, &device)))
     }
 
@@ -277,8 +268,8 @@ mod tests {
         let x = Tensor::<3>::random([2, 3, 16], Distribution::Default, &device);
         let alone = layer.forward(x.clone(), &Sight::full(), None);
         let padded = Tensor::cat(vec![x, Tensor::full([2, 2, 16], 9.0, &device)], 1);
-        let valid = Tensor::<2>::from_data([[1.0, 1.0, 1.0, 0.0, 0.0]; 2], &device);
-        let found = layer.forward(padded, &Sight::of(&valid), None).narrow(1, 0, 3);
+        let lengths = Tensor::<1>::from_data([3.0, 3.0], &device);
+        let found = layer.forward(padded, &Sight::within(lengths), None).narrow(1, 0, 3);
         found.into_data().assert_approx_eq::<f32>(&alone.into_data(), Tolerance::absolute(1e-5));
     }
 

@@ -4,6 +4,8 @@
 //! tensors for its backward; this keeps its input, its output and a number a row (Dao 2023, FlashAttention-2).
 //! Shapes: b batch, t tokens, h query heads, g key-value heads, d width of a head.
 
+#![allow(clippy::too_many_arguments)] // an op takes its tensors one by one
+
 #[cfg(feature = "cube")]
 mod cube;
 #[cfg(feature = "flex")]
@@ -21,7 +23,7 @@ use burn::backend::{
     backend_extension,
     tensor::FloatTensor,
 };
-use burn::tensor::{DType, FloatDType, Tensor};
+use burn::tensor::{DType, FloatDType, Shape, Tensor};
 
 /// How [`attention`] reads its input and what a position may look at.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -47,6 +49,30 @@ pub struct AttentionOptions {
 /// # Panics
 /// If the width of `joint` is not that of so many heads, or the angles have another shape.
 pub fn attention(joint: Tensor<3>, rotary: Option<(Tensor<2>, Tensor<2>)>, options: AttentionOptions) -> Tensor<3> {
+    attend(joint, rotary, None, options)
+}
+
+/// As [`attention`], of sequences that end before `t`: `lengths` `[b]` are the numbers of tokens at their beginnings that
+/// count, in f32. What comes after them is seen by nobody, its results are zeros, and it costs nothing on the host.
+///
+/// # Panics
+/// As [`attention`], or if there are not as many lengths as sequences.
+pub fn padded_attention(
+    joint: Tensor<3>,
+    rotary: Option<(Tensor<2>, Tensor<2>)>,
+    lengths: Tensor<1>,
+    options: AttentionOptions,
+) -> Tensor<3> {
+    assert!(lengths.dims()[0] == joint.dims()[0], "attention: {:?} lengths", lengths.dims());
+    attend(joint, rotary, Some(lengths), options)
+}
+
+fn attend(
+    joint: Tensor<3>,
+    rotary: Option<(Tensor<2>, Tensor<2>)>,
+    lengths: Option<Tensor<1>>,
+    options: AttentionOptions,
+) -> Tensor<3> {
     let ([b, t, width], AttentionOptions { heads, kv_heads, .. }) = (joint.dims(), options);
     let parts = heads + 2 * kv_heads;
     let fits = heads * kv_heads > 0 && heads % kv_heads == 0 && width % parts == 0;
@@ -63,10 +89,13 @@ pub fn attention(joint: Tensor<3>, rotary: Option<(Tensor<2>, Tensor<2>)>, optio
         }
         None => Tensor::empty([1, 1, 1], &joint.device()),
     };
-    Tensor::from_dispatch(Dispatch::fused_attention(joint.into_dispatch(), angles.into_dispatch(), options))
+    let angles = angles.into_dispatch();
+    let lengths = lengths.map_or_else(|| angles.clone(), |lengths| lengths.detach().into_dispatch());
+    Tensor::from_dispatch(Dispatch::fused_attention(joint.into_dispatch(), angles, lengths, options))
 }
 
-/// `angles` is `[2, t, d / 2]`, cosines before sines, or `[1, 1, 1]` of anything where nothing is to be turned.
+/// `angles` is `[2, t, d / 2]`, cosines before sines, or `[1, 1, 1]` of anything where nothing is to be turned; `lengths`
+/// is `[b]`, or of another rank where all tokens count.
 #[backend_extension(
     Flex: cfg(feature = "flex"),
     NdArray: cfg(feature = "ndarray"),
@@ -80,16 +109,21 @@ pub(crate) trait Attention: Backend {
     fn fused_attention(
         joint: FloatTensor<Self>,
         angles: FloatTensor<Self>,
+        lengths: FloatTensor<Self>,
         options: AttentionOptions,
     ) -> FloatTensor<Self> {
-        let noise = noise::<Self>(&joint, &angles, options);
-        Self::attention_forward(joint, angles, noise, options).0
+        let noise = noise::<Self>(&joint, &angles, &lengths, options);
+        Self::attention_forward(joint, angles, lengths, noise, options).0
     }
 
     /// What decides which weights are dropped, in the backend's own form: drawn from the device's generator, then read
     /// by the forward and the backward. Where `options.dropout` is 0 it is not drawn, and `noise` is any tensor.
     #[fusion(meta = cube::noise_spec)]
-    fn attention_noise(joint: FloatTensor<Self>, options: AttentionOptions) -> FloatTensor<Self> {
+    fn attention_noise(
+        joint: FloatTensor<Self>,
+        _lengths: FloatTensor<Self>,
+        options: AttentionOptions,
+    ) -> FloatTensor<Self> {
         reference::noise::<Self>(joint, options)
     }
 
@@ -101,10 +135,11 @@ pub(crate) trait Attention: Backend {
     fn attention_forward(
         joint: FloatTensor<Self>,
         angles: FloatTensor<Self>,
+        lengths: FloatTensor<Self>,
         noise: FloatTensor<Self>,
         options: AttentionOptions,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        reference::forward::<Self>(joint, angles, noise, options)
+        reference::forward::<Self>(joint, angles, lengths, noise, options)
     }
 
     /// The gradient of `joint` from that of the output, `grad` `[b, t, h d]`.
@@ -112,13 +147,14 @@ pub(crate) trait Attention: Backend {
     fn attention_backward(
         joint: FloatTensor<Self>,
         angles: FloatTensor<Self>,
+        lengths: FloatTensor<Self>,
         noise: FloatTensor<Self>,
         output: FloatTensor<Self>,
         log_sum: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         options: AttentionOptions,
     ) -> FloatTensor<Self> {
-        reference::backward::<Self>(joint, angles, noise, (output, log_sum, grad), options)
+        reference::backward::<Self>(joint, [angles, lengths, noise], (output, log_sum, grad), options)
     }
 }
 
@@ -129,19 +165,24 @@ impl<B: Attention, C: CheckpointStrategy> Attention for Autodiff<B, C> {
     fn fused_attention(
         joint: FloatTensor<Self>,
         angles: FloatTensor<Self>,
+        lengths: FloatTensor<Self>,
         options: AttentionOptions,
     ) -> FloatTensor<Self> {
-        let angles = angles.into_primitive();
+        let (angles, lengths) = (angles.into_primitive(), lengths.into_primitive());
         match Step.prepare::<C>([joint.node()]).compute_bound().stateful() {
             OpsKind::Tracked(mut prep) => {
                 let node = prep.checkpoint(&joint);
                 let joint = joint.into_primitive();
-                let noise = noise::<B>(&joint, &angles, options);
-                let (output, log_sum) = B::attention_forward(joint, angles.clone(), noise.clone(), options);
-                let saved = Saved::<B> { joint: node, angles, noise, output: output.clone(), log_sum, options };
+                let noise = noise::<B>(&joint, &angles, &lengths, options);
+                let (output, log_sum) =
+                    B::attention_forward(joint, angles.clone(), lengths.clone(), noise.clone(), options);
+                let read = [angles, lengths, noise];
+                let saved = Saved::<B> { joint: node, read, output: output.clone(), log_sum, options };
                 prep.finish(saved, output)
             }
-            OpsKind::UnTracked(prep) => prep.finish(B::fused_attention(joint.into_primitive(), angles, options)),
+            OpsKind::UnTracked(prep) => {
+                prep.finish(B::fused_attention(joint.into_primitive(), angles, lengths, options))
+            }
         }
     }
 }
@@ -152,8 +193,8 @@ struct Step;
 #[derive(Debug, Clone)]
 struct Saved<B: Backend> {
     joint: NodeId,
-    angles: FloatTensor<B>,
-    noise: FloatTensor<B>,
+    /// Angles, lengths and noise.
+    read: [FloatTensor<B>; 3],
     output: FloatTensor<B>,
     log_sum: FloatTensor<B>,
     options: AttentionOptions,
@@ -165,10 +206,10 @@ impl<B: Attention> Backward<B, 1> for Step {
     fn backward(self, ops: Ops<Saved<B>, 1>, grads: &mut Gradients, checkpointer: &mut Checkpointer) {
         let [parent] = ops.parents;
         let grad = grads.consume::<B>(&ops.node);
-        let Saved { joint, angles, noise, output, log_sum, options } = ops.state;
+        let Saved { joint, read: [angles, lengths, noise], output, log_sum, options } = ops.state;
         let joint: FloatTensor<B> = checkpointer.retrieve_node_output(joint);
         if let Some(node) = parent {
-            let gradient = B::attention_backward(joint, angles, noise, output, log_sum, grad, options);
+            let gradient = B::attention_backward(joint, angles, lengths, noise, output, log_sum, grad, options);
             grads.register::<B>(node.id, gradient);
         }
     }
@@ -198,13 +239,26 @@ impl Sizes {
     }
 }
 
-fn noise<B: Attention>(joint: &FloatTensor<B>, angles: &FloatTensor<B>, options: AttentionOptions) -> FloatTensor<B> {
-    if options.dropout > 0.0 { B::attention_noise(joint.clone(), options) } else { angles.clone() }
+fn noise<B: Attention>(
+    joint: &FloatTensor<B>,
+    angles: &FloatTensor<B>,
+    lengths: &FloatTensor<B>,
+    options: AttentionOptions,
+) -> FloatTensor<B> {
+    match options.dropout > 0.0 {
+        true => B::attention_noise(joint.clone(), lengths.clone(), options),
+        false => angles.clone(),
+    }
 }
 
 /// Whether there are angles, as against the placeholder for none.
 fn turns(angles: &impl TensorMetadata) -> bool {
     angles.shape()[0] == 2
+}
+
+/// Whether there are lengths, as against what stands in for none.
+fn pads(lengths: &Shape) -> bool {
+    lengths.num_dims() == 1
 }
 
 /// The dtype that the softmax is taken in.

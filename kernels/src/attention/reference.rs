@@ -4,7 +4,7 @@
 use burn::backend::{Backend, TensorMetadata, get_or_init_device_settings, tensor::FloatTensor};
 use burn::tensor::{DType, Distribution, Shape, Slice};
 
-use super::{AttentionOptions, Sizes, turns, wide};
+use super::{AttentionOptions, Sizes, pads, turns, wide};
 
 /// `[b, h, t, t]`: 0 where a weight is dropped, `1 / (1 - dropout)` elsewhere.
 pub(super) fn noise<B: Backend>(joint: FloatTensor<B>, options: AttentionOptions) -> FloatTensor<B> {
@@ -19,13 +19,15 @@ pub(super) fn noise<B: Backend>(joint: FloatTensor<B>, options: AttentionOptions
 pub(super) fn forward<B: Backend>(
     joint: FloatTensor<B>,
     angles: FloatTensor<B>,
+    lengths: FloatTensor<B>,
     noise: FloatTensor<B>,
     options: AttentionOptions,
 ) -> (FloatTensor<B>, FloatTensor<B>) {
     let sizes @ Sizes { b, t, heads, d, .. } = Sizes::of(&joint, options);
     let dtype = joint.dtype();
     let Parts { q, k, v } = Parts::<B>::of(joint, &angles, sizes);
-    let scores = scores::<B>(q, k, sizes);
+    let padding = Padding::<B>::of(&lengths, sizes);
+    let scores = scores::<B>(q, k, padding.as_ref(), sizes);
     let largest = B::float_max_dim(scores.clone(), 3); // [b, h, t, 1]
     let weights = B::float_exp(B::float_sub(scores, largest.clone()));
     let sum = B::float_sum_dim(weights.clone(), 3);
@@ -36,14 +38,18 @@ pub(super) fn forward<B: Backend>(
     let output = B::float_matmul(grouped::<B>(cast::<B>(weights, dtype), sizes), v); // [b, g, h / g t, d]
     let output = B::float_reshape(output, Shape::new([b, heads, t, d]));
     let log_sum = B::float_reshape(B::float_add(largest, B::float_log(sum)), Shape::new([b, heads, t]));
-    (joined::<B>(output), log_sum)
+    let output = joined::<B>(output);
+    let output = match padding {
+        Some(padding) => padding.cleared(output),
+        None => output,
+    };
+    (output, log_sum)
 }
 
 /// The gradient of `joint`; `saved` is the output `[b, t, h d]`, log-sum-exp `[b, h, t]` and the output's gradient.
 pub(super) fn backward<B: Backend>(
     joint: FloatTensor<B>,
-    angles: FloatTensor<B>,
-    noise: FloatTensor<B>,
+    [angles, lengths, noise]: [FloatTensor<B>; 3],
     (output, log_sum, grad): (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>),
     options: AttentionOptions,
 ) -> FloatTensor<B> {
@@ -51,7 +57,13 @@ pub(super) fn backward<B: Backend>(
     let dtype = joint.dtype();
     let Parts { q, k, v } = Parts::<B>::of(joint, &angles, sizes);
     let log_sum = B::float_reshape(log_sum, Shape::new([b, heads, t, 1]));
-    let weights = B::float_exp(B::float_sub(scores::<B>(q.clone(), k.clone(), sizes), log_sum));
+    let padding = Padding::<B>::of(&lengths, sizes);
+    let scores = scores::<B>(q.clone(), k.clone(), padding.as_ref(), sizes);
+    let weights = B::float_exp(B::float_sub(scores, log_sum));
+    let grad = match padding {
+        Some(padding) => padding.cleared(grad),
+        None => grad,
+    };
     let heads_of = |x| B::float_swap_dims(B::float_reshape(x, Shape::new([b, t, heads, d])), 1, 2);
     let (output, grad) = (heads_of(output), heads_of(grad)); // [b, h, t, d]
     // Row by row the sum of weight times its gradient, which is that of output times its own.
@@ -78,6 +90,40 @@ pub(super) fn backward<B: Backend>(
     B::float_cat(vec![joined::<B>(dq), joined::<B>(dk), joined::<B>(dv)], 2)
 }
 
+/// Which tokens are padding, `[b, t]`: 1 where they are, 0 elsewhere; at least f32.
+struct Padding<B: Backend>(FloatTensor<B>);
+
+impl<B: Backend> Padding<B> {
+    /// None where all tokens count.
+    fn of(lengths: &FloatTensor<B>, Sizes { b, t, .. }: Sizes) -> Option<Self> {
+        if !pads(&lengths.shape()) {
+            return None;
+        }
+        let device = lengths.device();
+        let settings = get_or_init_device_settings::<B>(&device);
+        let lengths = widened::<B>(lengths.clone());
+        let dtype = lengths.dtype();
+        let positions = B::int_into_float(B::int_arange(0..t as i64, &device, settings.int_dtype), dtype.into());
+        let table = |x, shape| B::float_expand(B::float_reshape(x, Shape::new(shape)), Shape::new([b, t]));
+        let after = B::float_greater_equal(table(positions, [1, t]), table(lengths, [b, 1]), settings.bool_dtype);
+        Some(Self(B::bool_into_float(after, dtype.into())))
+    }
+
+    /// What is added to scores, `[b, 1, 1, t]`.
+    fn hidden(&self, Sizes { b, t, .. }: Sizes) -> FloatTensor<B> {
+        // A finite number, as WGSL promises nothing about infinities.
+        B::float_mul_scalar(B::float_reshape(self.0.clone(), Shape::new([b, 1, 1, t])), (-1e30).into())
+    }
+
+    /// `[b, t, n]` with zeros at padding.
+    fn cleared(self, x: FloatTensor<B>) -> FloatTensor<B> {
+        let [b, t] = self.0.shape().dims();
+        let kept = B::float_add_scalar(B::float_neg(self.0), 1.0.into());
+        let kept = cast::<B>(B::float_reshape(kept, Shape::new([b, t, 1])), x.dtype());
+        B::float_mul(x, kept)
+    }
+}
+
 /// Queries `[b, h, t, d]`, turned and scaled, keys `[b, g, t, d]`, turned, and values `[b, g, t, d]`.
 struct Parts<B: Backend> {
     q: FloatTensor<B>,
@@ -102,12 +148,20 @@ impl<B: Backend> Parts<B> {
 }
 
 /// `q kᵀ`, widened, what may not be seen far below everything else: `[b, h, t, t]`.
-fn scores<B: Backend>(q: FloatTensor<B>, k: FloatTensor<B>, sizes: Sizes) -> FloatTensor<B> {
+fn scores<B: Backend>(
+    q: FloatTensor<B>,
+    k: FloatTensor<B>,
+    padding: Option<&Padding<B>>,
+    sizes: Sizes,
+) -> FloatTensor<B> {
     let Sizes { b, t, heads, .. } = sizes;
     let device = q.device();
     // A group's queries become rows of one product with its key head, so that keys need no copies.
     let scores = widened::<B>(B::float_matmul(grouped::<B>(q, sizes), B::float_swap_dims(k, 2, 3)));
-    let scores = B::float_reshape(scores, Shape::new([b, heads, t, t]));
+    let mut scores = B::float_reshape(scores, Shape::new([b, heads, t, t]));
+    if let Some(padding) = padding {
+        scores = B::float_add(scores, padding.hidden(sizes));
+    }
     if !sizes.causal || t == 1 {
         return scores;
     }

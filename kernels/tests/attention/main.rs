@@ -6,6 +6,7 @@ mod support;
 
 mod dropout;
 mod host;
+mod padded;
 
 use burn::tensor::{Device, FloatDType, Tensor, TensorData};
 use host::{Case, Mask};

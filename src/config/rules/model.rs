@@ -41,16 +41,14 @@ impl Rules<'_> {
                 }
             }
             ModelConfig::Conv1d(conv) => {
-                self.at_least_one(&[("model.layers", conv.layers), ("model.width", conv.width)]);
+                let sizes =
+                    [("model.embedding", conv.embedding), ("model.layers", conv.layers), ("model.width", conv.width)];
+                self.at_least_one(&sizes);
                 self.below_one(&[("model.dropout", conv.dropout)]);
                 if conv.kernel % 2 == 0 {
                     let message = format!("`model.kernel` must be odd, found {}", conv.kernel);
                     self.broken(message, &["model.kernel"], format!("give {}", conv.kernel + 1));
                 }
-            }
-            ModelConfig::SeriesGru(gru) => {
-                self.at_least_one(&[("model.layers", gru.layers), ("model.width", gru.width)]);
-                self.below_one(&[("model.dropout", gru.dropout)]);
             }
             ModelConfig::SeriesTransformer(model) => {
                 self.transformer(model.layers, model.heads, model.width, model.dropout);

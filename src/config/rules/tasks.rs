@@ -3,55 +3,15 @@
 use super::{Rules, word};
 use crate::{
     config::Plan,
-    data::{Format, HoldoutBy, RankingLoss, Resample, TaskKind},
-    model::ModelConfig,
+    data::{DataConfig, Format, HoldoutBy, RankingLoss, Resample, TaskKind},
+    model::{ModelConfig, Reads},
 };
 
 impl Rules<'_> {
     pub(super) fn task(&mut self, plan: &Plan) {
         let text = plan.data.task == TaskKind::LanguageModel;
         let task = word(&plan.data.task);
-        let gpt = matches!(plan.model, ModelConfig::Gpt(_));
-        if text != gpt {
-            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", plan.model.name());
-            let next = match text {
-                true => "set `model.kind` to `gpt`, or choose another task",
-                false => "set `model.kind` to `linear`, `mlp`, `cnn` or `vit`, or `data.task` to `language-model`",
-            };
-            self.broken(message, &["data.task", "model.kind"], next);
-        }
-        let recommends = plan.data.task == TaskKind::Recommendation;
-        let ranks = matches!(
-            plan.model,
-            ModelConfig::MatrixFactorization(_) | ModelConfig::Neumf(_) | ModelConfig::TwoTower(_)
-        );
-        if recommends != ranks && !text && !gpt {
-            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", plan.model.name());
-            let next = match recommends {
-                true => "set `model.kind` to `matrix-factorization`, `neumf` or `two-tower`, or choose another task",
-                false => "set `model.kind` to one that the task takes, or `data.task` to `recommendation`",
-            };
-            self.broken(message, &["data.task", "model.kind"], next);
-        }
-        let anomaly = plan.data.task == TaskKind::Anomaly;
-        let rebuilds = matches!(plan.model, ModelConfig::Autoencoder(_) | ModelConfig::Vae(_));
-        if anomaly != rebuilds && !text && !gpt && !recommends && !ranks {
-            let message = format!("`data.task` = {task} does not go with `model.kind` = \"{}\"", plan.model.name());
-            let next = match anomaly {
-                true => "set `model.kind` to `autoencoder` or `vae`, or choose another task",
-                false => "set `model.kind` to one that the task takes, or `data.task` to `anomaly`",
-            };
-            self.broken(message, &["data.task", "model.kind"], next);
-        }
-        let series = matches!(
-            plan.model,
-            ModelConfig::Conv1d(_) | ModelConfig::SeriesGru(_) | ModelConfig::SeriesTransformer(_)
-        );
-        if series && plan.data.window.is_none() {
-            let message =
-                format!("`model.kind` = \"{}\" takes windows, but there is no `[data.window]`", plan.model.name());
-            self.broken(message, &["model.kind"], "set `data.window.length`, or choose another kind");
-        }
+        self.model_reads(plan);
         self.window(plan);
         self.anomaly(plan);
         self.interactions(plan);
@@ -87,30 +47,38 @@ impl Rules<'_> {
         }
     }
 
-    /// A column of texts takes models of texts, and the other way round.
+    /// Data of one kind take a model that reads it.
+    fn model_reads(&mut self, plan: &Plan) {
+        let (given, key) = given(&plan.data);
+        let (kind, reads) = (plan.model.name(), plan.model.reads());
+        if reads.iter().any(|read| given.contains(read)) {
+            return;
+        }
+        let names = Reads::names(given);
+        let gives = match key {
+            "data.task" => format!("`data.task` = {} gives {names}", word(&plan.data.task)),
+            _ => format!("`{key}` gives {names}"),
+        };
+        let message = format!("`model.kind` = \"{kind}\" reads {}, but {gives}", Reads::names(reads));
+        let other = match reads.first() {
+            Some(Reads::Text) => ", or `data.task` to `language-model`",
+            Some(Reads::Choices) => ", or `data.task` to `recommendation`",
+            Some(Reads::Anomalies) => ", or `data.task` to `anomaly`",
+            Some(Reads::Texts) if key == "data.task" => ", or `data.text` to a column of texts",
+            Some(Reads::Windows) if key == "data.task" => ", or `data.window.length`",
+            _ => "",
+        };
+        self.broken(message, &[key, "model.kind"], format!("set `model.kind` to {}{other}", Reads::kinds(given)));
+    }
+
+    /// What a column of texts does not go with.
     fn texts(&mut self, plan: &Plan) {
-        let (kind, keys) = (plan.model.name(), ["data.text", "model.kind"]);
-        match &plan.data.text {
-            Some(_) if plan.data.task == TaskKind::LanguageModel => {
-                let message = "`data.text` names a column of texts, but a language model reads files of text";
-                self.broken(message, &["data.text", "data.task"], "remove `text`, or choose another `data.task`");
-            }
-            Some(_) if !plan.model.reads_texts() => {
-                let message = format!("`data.text` gives texts, which `model.kind` = \"{kind}\" does not read");
-                let next =
-                    "set `model.kind` to `encoder`, `lstm`, `gru`, `embedding-bag` or `linear`, or remove `text`";
-                self.broken(message, &keys, next);
-            }
-            Some(_) if !plan.data.features.is_empty() || !plan.data.columns.is_empty() => {
-                let message =
-                    "`data.text` is the only feature: `data.features` and `data.columns` do nothing beside it";
-                self.broken(message, &["data.text", "data.features", "data.columns"], "remove them");
-            }
-            None if plan.model.reads_texts() && !matches!(plan.model, ModelConfig::Linear(_)) => {
-                let message = format!("`model.kind` = \"{kind}\" reads texts, and `data.text` names no column of them");
-                self.broken(message, &keys, "add the column, as in `text = \"review\"` in [data]");
-            }
-            _ => {}
+        if plan.data.text.is_some() && plan.data.task == TaskKind::LanguageModel {
+            let message = "`data.text` names a column of texts, but a language model reads files of text";
+            self.broken(message, &["data.text", "data.task"], "remove `text`, or choose another `data.task`");
+        } else if plan.data.text.is_some() && !(plan.data.features.is_empty() && plan.data.columns.is_empty()) {
+            let message = "`data.text` is the only feature: `data.features` and `data.columns` do nothing beside it";
+            self.broken(message, &["data.text", "data.features", "data.columns"], "remove them");
         }
         let pretrained = matches!(&plan.model, ModelConfig::Encoder(encoder) if encoder.pretrained.is_some());
         if pretrained && plan.data.tokenizer.is_some() {
@@ -198,5 +166,22 @@ impl Rules<'_> {
                 "`data.interactions.loss` = \"in-batch\" takes the other rows of a batch for what was not chosen";
             self.broken(message, &["data.interactions.loss", "train.batch"], "set `train.batch` to at least 2");
         }
+    }
+}
+
+/// What `[data]` gives to a model, and the key that says so.
+fn given(data: &DataConfig) -> (&'static [Reads], &'static str) {
+    match data.task {
+        TaskKind::LanguageModel => (&[Reads::Text], "data.task"),
+        TaskKind::Recommendation => (&[Reads::Choices], "data.task"),
+        TaskKind::Anomaly => (&[Reads::Anomalies], "data.task"),
+        _ if data.text.is_some() => (&[Reads::Texts], "data.text"),
+        _ if data.window.is_some() => (&[Reads::Windows], "data.window"),
+        TaskKind::Regression => (&[Reads::Tables], "data.task"),
+        TaskKind::Classification => match data.format {
+            Some(Format::Idx | Format::Images) => (&[Reads::Pictures], "data.format"),
+            Some(_) => (&[Reads::Tables], "data.format"),
+            None => (&[Reads::Tables, Reads::Pictures], "data.task"),
+        },
     }
 }

@@ -320,7 +320,7 @@ fn a_language_model_that_is_no_gpt() {
     let shown = fault(&[(r#""gpt""#, r#""mlp""#)], &[]);
     assert_eq!(
         shown,
-        r#"`data.task` = "language-model" does not go with `model.kind` = "mlp"
+        r#"`model.kind` = "mlp" reads tables, pictures or windows, but `data.task` = "language-model" gives text without end
  --> a.toml:2:8
   |
 2 | task = "language-model"
@@ -328,7 +328,7 @@ fn a_language_model_that_is_no_gpt() {
 ...
 5 | kind = "mlp"
   |        ----- `model.kind`
-next: set `model.kind` to `gpt`, or choose another task"#
+next: set `model.kind` to `gpt`"#
     );
 }
 
@@ -337,7 +337,7 @@ fn a_classifier_that_is_a_gpt() {
     let shown = fault(&[(r#""language-model""#, r#""classification""#)], &[]);
     assert_eq!(
         shown,
-        r#"`data.task` = "classification" does not go with `model.kind` = "gpt"
+        r#"`model.kind` = "gpt" reads text without end, but `data.task` = "classification" gives tables or pictures
  --> a.toml:2:8
   |
 2 | task = "classification"
@@ -345,7 +345,7 @@ fn a_classifier_that_is_a_gpt() {
 ...
 5 | kind = "gpt"
   |        ----- `model.kind`
-next: set `model.kind` to `linear`, `mlp`, `cnn` or `vit`, or `data.task` to `language-model`"#
+next: set `model.kind` to `linear`, `mlp`, `cnn`, `vit`, `ft-transformer` or `wide-and-deep`, or `data.task` to `language-model`"#
     );
 }
 

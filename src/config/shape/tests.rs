@@ -103,7 +103,7 @@ fn a_misspelt_kind() {
   |
 5 | kind = "gtp"
   |        ^^^^^ did you mean `gpt`?
-next: use one of `linear`, `mlp`, `cnn`, `gpt`, `vit`, `ft-transformer`, `wide-and-deep`, `embedding-bag`, `lstm`, `gru`, `encoder`, `conv1d`, `series-gru`, `series-transformer`, `autoencoder`, `vae`, `matrix-factorization`, `neumf`, `two-tower`"#
+next: use one of `linear`, `mlp`, `cnn`, `gpt`, `vit`, `ft-transformer`, `wide-and-deep`, `embedding-bag`, `lstm`, `gru`, `encoder`, `conv1d`, `series-transformer`, `autoencoder`, `vae`, `matrix-factorization`, `neumf`, `two-tower`"#
     );
 }
 
@@ -112,12 +112,12 @@ fn a_kind_that_is_no_word() {
     let shown = fault(&[(r#""gpt""#, "3")], &[]);
     assert_eq!(
         shown,
-        r#"`model.kind` must be one of `linear`, `mlp`, `cnn`, `gpt`, `vit`, `ft-transformer`, `wide-and-deep`, `embedding-bag`, `lstm`, `gru`, `encoder`, `conv1d`, `series-gru`, `series-transformer`, `autoencoder`, `vae`, `matrix-factorization`, `neumf`, `two-tower`, found an integer
+        r#"`model.kind` must be one of `linear`, `mlp`, `cnn`, `gpt`, `vit`, `ft-transformer`, `wide-and-deep`, `embedding-bag`, `lstm`, `gru`, `encoder`, `conv1d`, `series-transformer`, `autoencoder`, `vae`, `matrix-factorization`, `neumf`, `two-tower`, found an integer
  --> a.toml:5:8
   |
 5 | kind = 3
   |        ^
-next: give one of `linear`, `mlp`, `cnn`, `gpt`, `vit`, `ft-transformer`, `wide-and-deep`, `embedding-bag`, `lstm`, `gru`, `encoder`, `conv1d`, `series-gru`, `series-transformer`, `autoencoder`, `vae`, `matrix-factorization`, `neumf`, `two-tower`"#
+next: give one of `linear`, `mlp`, `cnn`, `gpt`, `vit`, `ft-transformer`, `wide-and-deep`, `embedding-bag`, `lstm`, `gru`, `encoder`, `conv1d`, `series-transformer`, `autoencoder`, `vae`, `matrix-factorization`, `neumf`, `two-tower`"#
     );
 }
 
@@ -131,7 +131,7 @@ fn no_kind() {
   |
 4 | [model]
   |  ^^^^^ `kind` is missing
-next: add `kind = "..."` with one of `linear`, `mlp`, `cnn`, `gpt`, `vit`, `ft-transformer`, `wide-and-deep`, `embedding-bag`, `lstm`, `gru`, `encoder`, `conv1d`, `series-gru`, `series-transformer`, `autoencoder`, `vae`, `matrix-factorization`, `neumf`, `two-tower`"#
+next: add `kind = "..."` with one of `linear`, `mlp`, `cnn`, `gpt`, `vit`, `ft-transformer`, `wide-and-deep`, `embedding-bag`, `lstm`, `gru`, `encoder`, `conv1d`, `series-transformer`, `autoencoder`, `vae`, `matrix-factorization`, `neumf`, `two-tower`"#
     );
 }
 

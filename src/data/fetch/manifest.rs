@@ -62,6 +62,9 @@ pub struct DataSet {
     /// CSV: the delimiter.
     #[serde(default)]
     pub delimiter: Option<char>,
+    /// CSV: lines before the table.
+    #[serde(default)]
+    pub skip: Option<u64>,
     /// Tables: the target columns; the last one if there are none here.
     #[serde(default)]
     pub target: Vec<String>,

@@ -33,6 +33,8 @@ pub struct Fetched {
     pub names: Vec<String>,
     /// CSV: the delimiter, if the data set says so.
     pub delimiter: Option<char>,
+    /// CSV: lines before the table, if the data set says so.
+    pub skip: Option<u64>,
     /// Tables: the target columns; empty for the last one.
     pub target: Vec<String>,
 }
@@ -82,6 +84,7 @@ fn named_in(set: &DataSet, downloads: &Path, progress: &dyn Fn(&str)) -> Result<
         header: set.header,
         names: set.names.clone(),
         delimiter: set.delimiter,
+        skip: set.skip,
         target: set.target.clone(),
     })
 }

@@ -80,6 +80,7 @@ pub(super) fn resolve(config: &DataConfig, base: &Path, progress: &dyn Fn(&str))
             config.format = config.format.or(Some(fetched.format));
             config.header = fetched.header.unwrap_or(config.header);
             config.delimiter = fetched.delimiter.unwrap_or(config.delimiter);
+            config.skip = fetched.skip.unwrap_or(config.skip);
             if config.target.is_empty() {
                 config.target = fetched.target;
             }

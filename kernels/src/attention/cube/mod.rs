@@ -13,7 +13,7 @@ use burn::tensor::{DType, Distribution, FloatDType, Shape};
 use burn_cubecl::{kernel::into_contiguous, tensor::CubeTensor};
 use cubecl::prelude::{CubeCount, CubeDim, TensorArg};
 
-use super::{Attention, AttentionOptions, Sizes, reference, turns, wide};
+use super::{Attention, AttentionOptions, Sizes, pads, reference, turns, wide};
 use crate::{
     CubeBackend,
     cube::{elements, fits_f32, unwritten},
@@ -27,8 +27,12 @@ const MOST_CUBES: usize = 65_535;
 
 impl Attention for CubeBackend {
     /// Two whole numbers below 2^24, which f32 holds: a seed, drawn without waiting for the device.
-    fn attention_noise(joint: FloatTensor<Self>, options: AttentionOptions) -> FloatTensor<Self> {
-        if !serves(&joint.shape(), joint.dtype, options) {
+    fn attention_noise(
+        joint: FloatTensor<Self>,
+        lengths: FloatTensor<Self>,
+        options: AttentionOptions,
+    ) -> FloatTensor<Self> {
+        if !serves(&joint.shape(), &lengths.shape(), joint.dtype, options) {
             return reference::noise::<Self>(joint, options);
         }
         let whole = Distribution::Uniform(0.0, f64::from(1 << 24));
@@ -38,11 +42,12 @@ impl Attention for CubeBackend {
     fn attention_forward(
         joint: FloatTensor<Self>,
         angles: FloatTensor<Self>,
+        lengths: FloatTensor<Self>,
         noise: FloatTensor<Self>,
         options: AttentionOptions,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
-        if !serves(&joint.shape(), joint.dtype, options) {
-            return reference::forward::<Self>(joint, angles, noise, options);
+        if !serves(&joint.shape(), &lengths.shape(), joint.dtype, options) {
+            return reference::forward::<Self>(joint, angles, lengths, noise, options);
         }
         let launch = Launch::new(joint, angles, noise, options);
         let Sizes { b, t, heads, d, .. } = launch.sizes;
@@ -71,14 +76,15 @@ impl Attention for CubeBackend {
     fn attention_backward(
         joint: FloatTensor<Self>,
         angles: FloatTensor<Self>,
+        lengths: FloatTensor<Self>,
         noise: FloatTensor<Self>,
         output: FloatTensor<Self>,
         log_sum: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         options: AttentionOptions,
     ) -> FloatTensor<Self> {
-        if !serves(&joint.shape(), joint.dtype, options) {
-            return reference::backward::<Self>(joint, angles, noise, (output, log_sum, grad), options);
+        if !serves(&joint.shape(), &lengths.shape(), joint.dtype, options) {
+            return reference::backward::<Self>(joint, [angles, lengths, noise], (output, log_sum, grad), options);
         }
         let launch = Launch::new(joint, angles, noise, options);
         let [output, log_sum, grad] = [output, log_sum, grad].map(into_contiguous);
@@ -178,14 +184,15 @@ fn argument(tensor: &CubeTensor) -> TensorArg {
 }
 
 /// Whether the kernels take a call; the composed path takes the others.
-fn serves(joint: &Shape, dtype: DType, options: AttentionOptions) -> bool {
+fn serves(joint: &Shape, lengths: &Shape, dtype: DType, options: AttentionOptions) -> bool {
     let heads = options.heads + 2 * options.kv_heads;
-    fits_f32(dtype) && joint[2] / heads <= WIDEST && joint[0].max(options.heads) <= MOST_CUBES
+    // Lengths would be one buffer more than every WebGPU device binds.
+    !pads(lengths) && fits_f32(dtype) && joint[2] / heads <= WIDEST && joint[0].max(options.heads) <= MOST_CUBES
 }
 
 /// What [`Attention::attention_noise`] draws.
-pub(super) fn noise_spec(joint: &TensorSpec, options: &AttentionOptions) -> TensorSpec {
-    if serves(&joint.shape, joint.dtype, *options) {
+pub(super) fn noise_spec(joint: &TensorSpec, lengths: &TensorSpec, options: &AttentionOptions) -> TensorSpec {
+    if serves(&joint.shape, &lengths.shape, joint.dtype, *options) {
         return TensorSpec::new(Shape::new([2]), DType::F32);
     }
     let [b, t] = [joint.shape[0], joint.shape[1]];
@@ -196,6 +203,7 @@ pub(super) fn noise_spec(joint: &TensorSpec, options: &AttentionOptions) -> Tens
 pub(super) fn forward_spec(
     joint: &TensorSpec,
     _angles: &TensorSpec,
+    _lengths: &TensorSpec,
     _noise: &TensorSpec,
     options: &AttentionOptions,
 ) -> (TensorSpec, TensorSpec) {

@@ -57,8 +57,8 @@ impl WithSimd for Backward<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { task, output, grad, log_sum, gradients: [mut dqueries, mut dkeys, mut dvalues], scratch } = self;
-        let Task { t, d, angles, .. } = task;
-        let (rows, width) = (t.next_multiple_of(BLOCK), d.next_multiple_of(VECTOR));
+        let Task { t, len, d, angles, .. } = task;
+        let (rows, width) = (len.next_multiple_of(BLOCK), d.next_multiple_of(VECTOR));
         let mut carve = Carver(scratch);
         let mut shared = Shared {
             width,
@@ -80,8 +80,8 @@ impl WithSimd for Backward<'_> {
         shared.fill(simd, &task, block.queries);
         for (i, log_sum) in log_sum.chunks_exact(t).enumerate() {
             let (queries, output, grad) = (task.queries(i), output.after(i * d), grad.after(i * d));
-            for first in (0..t).step_by(BLOCK) {
-                let count = BLOCK.min(t - first);
+            for first in (0..len).step_by(BLOCK) {
+                let count = BLOCK.min(len - first);
                 queries.copy(simd, first..first + count, task.scale(), angles, block.queries, width);
                 grad.copy(simd, first..first + count, 1.0, None, block.grad, width);
                 for r in 0..count {
@@ -90,12 +90,12 @@ impl WithSimd for Backward<'_> {
                 }
                 block.log_sum[count..].fill(0.0);
                 block.along[count..].fill(0.0);
-                let end = if task.causal { first + count } else { t };
+                let end = if task.causal { first + count } else { len };
                 for key in (0..end).step_by(BLOCK) {
                     let diagonal = task.causal && first == key;
                     let fresh = i == 0 && if task.causal { diagonal } else { first == 0 };
                     let place =
-                        Place { head: task.head + i, first, key, count, keys: BLOCK.min(t - key), diagonal, fresh };
+                        Place { head: task.head + i, first, key, count, keys: BLOCK.min(len - key), diagonal, fresh };
                     task.differentiate(simd, place, &mut shared, &mut block);
                 }
                 let scale = task.scale() * std::f32::consts::LN_2;
@@ -105,7 +105,7 @@ impl WithSimd for Backward<'_> {
                 }
             }
         }
-        for row in 0..t {
+        for row in 0..len {
             // The queries were scaled into units of ln 2.
             task.finish(
                 simd,
@@ -116,18 +116,21 @@ impl WithSimd for Backward<'_> {
             );
             write(simd, &shared.dvalues[row * width..(row + 1) * width], 1.0, dvalues.row(row));
         }
+        for row in len..t {
+            [&mut dqueries, &mut dkeys, &mut dvalues].into_iter().for_each(|band| band.row(row).fill(0.0));
+        }
     }
 }
 
 impl Shared<'_> {
     #[inline(always)]
     fn fill<S: Simd>(&mut self, simd: S, task: &Task<'_>, staged: &mut [f32]) {
-        let (t, width) = (task.t, self.width);
-        task.keys.copy(simd, 0..t, 1.0, task.angles, self.keys, width);
+        let (len, width) = (task.len, self.width);
+        task.keys.copy(simd, 0..len, 1.0, task.angles, self.keys, width);
         let blocks = self.keys_across.chunks_exact_mut(BLOCK * width);
         blocks.zip(self.keys.chunks_exact(BLOCK * width)).for_each(|(out, rows)| transpose(rows, width, out));
-        for (first, out) in (0..t).step_by(BLOCK).zip(self.values_across.chunks_exact_mut(BLOCK * width)) {
-            task.values.copy(simd, first..t.min(first + BLOCK), 1.0, None, staged, width);
+        for (first, out) in (0..len).step_by(BLOCK).zip(self.values_across.chunks_exact_mut(BLOCK * width)) {
+            task.values.copy(simd, first..len.min(first + BLOCK), 1.0, None, staged, width);
             transpose(staged, width, out);
         }
     }

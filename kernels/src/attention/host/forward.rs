@@ -49,18 +49,18 @@ impl WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let Task { t, d, .. } = self.task;
-        let (rows, width) = (t.next_multiple_of(BLOCK), d.next_multiple_of(VECTOR));
+        let Task { t, len, d, .. } = self.task;
+        let (rows, width) = (len.next_multiple_of(BLOCK), d.next_multiple_of(VECTOR));
         let mut carve = Carver(self.scratch);
         let keys = carve.take(rows * width); // by blocks [width, BLOCK]
         let values = carve.take(rows * width); // [rows, width]
         let staged = carve.take(BLOCK * width);
-        for (first, block) in (0..t).step_by(BLOCK).zip(keys.chunks_exact_mut(BLOCK * width)) {
-            let count = BLOCK.min(t - first);
+        for (first, block) in (0..len).step_by(BLOCK).zip(keys.chunks_exact_mut(BLOCK * width)) {
+            let count = BLOCK.min(len - first);
             self.task.keys.copy(simd, first..first + count, 1.0, self.task.angles, staged, width);
             transpose(staged, width, block);
         }
-        self.task.values.copy(simd, 0..t, 1.0, None, values, width);
+        self.task.values.copy(simd, 0..len, 1.0, None, values, width);
 
         let mut block = Block {
             keys,
@@ -76,8 +76,8 @@ impl WithSimd for Forward<'_> {
         for (i, log_sum) in self.log_sum.chunks_exact_mut(t).enumerate() {
             let queries = self.task.queries(i);
             block.head = self.task.head + i;
-            for first in (0..t).step_by(BLOCK) {
-                let count = BLOCK.min(t - first);
+            for first in (0..len).step_by(BLOCK) {
+                let count = BLOCK.min(len - first);
                 // Scores in units of ln 2, as the exponential is one of 2.
                 queries.copy(simd, first..first + count, self.task.scale(), self.task.angles, block.queries, width);
 
@@ -91,7 +91,9 @@ impl WithSimd for Forward<'_> {
                     *log_sum = largest * std::f32::consts::LN_2 + ln(*total);
                 }
             }
+            log_sum[len..].fill(0.0);
         }
+        (len..t).for_each(|row| self.output.row(row).fill(0.0));
     }
 }
 
@@ -99,11 +101,11 @@ impl Task<'_> {
     /// The rows `first..first + count`: weighted sums of values, the sums of their weights and the largest scores.
     #[inline(always)]
     fn attend<S: Simd>(&self, simd: S, first: usize, count: usize, width: usize, block: &mut Block<'_>) {
-        let end = if self.causal { first + count } else { self.t };
+        let end = if self.causal { first + count } else { self.len };
         for chunk in (0..end).step_by(CHUNK) {
             for row in (0..count).step_by(ROWS) {
                 // The keys of this chunk that the last of these rows sees.
-                let seen = if self.causal { self.t.min(first + row + ROWS) } else { self.t };
+                let seen = if self.causal { self.len.min(first + row + ROWS) } else { self.len };
                 let Some(seen) = seen.checked_sub(chunk).filter(|seen| *seen > 0) else { continue };
                 let seen = seen.min(CHUNK);
                 self.score(simd, [first, row], chunk, seen, width, block);

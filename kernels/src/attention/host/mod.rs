@@ -16,7 +16,7 @@ use burn::backend::{TensorMetadata, tensor::FloatTensor};
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::{Attention, AttentionOptions, Sizes, reference, turns};
+use super::{Attention, AttentionOptions, Sizes, pads, reference, turns};
 use crate::{
     host::{HostBackend, HostTensor, packed, seed, tensor, written},
     profile::{Work, timed},
@@ -29,23 +29,28 @@ use pack::{Angles, Head};
 use scratch::with_scratch;
 
 impl<B: HostBackend> Attention for B {
-    fn attention_noise(joint: FloatTensor<Self>, options: AttentionOptions) -> FloatTensor<Self> {
+    fn attention_noise(
+        joint: FloatTensor<Self>,
+        _lengths: FloatTensor<Self>,
+        options: AttentionOptions,
+    ) -> FloatTensor<Self> {
         if B::here(&[&joint]) { seed::<Self>(&joint.device()) } else { reference::noise::<Self>(joint, options) }
     }
 
     fn attention_forward(
         joint: FloatTensor<Self>,
         angles: FloatTensor<Self>,
+        lengths: FloatTensor<Self>,
         noise: FloatTensor<Self>,
         options: AttentionOptions,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         if !B::here(&[&joint]) {
-            return reference::forward::<Self>(joint, angles, noise, options);
+            return reference::forward::<Self>(joint, angles, lengths, noise, options);
         }
         let sizes @ Sizes { b, t, heads, d, .. } = Sizes::of(&joint, options);
         timed("attention.forward", work(sizes, 2.0, 4 * b * t * (sizes.width() + heads * d)), || {
-            let (joint, angles, noise) = (packed(joint), packed(angles), packed(noise));
-            let call = Call::new([&joint, &angles, &noise], options);
+            let [joint, angles, lengths, noise] = [joint, angles, lengths, noise].map(packed);
+            let call = Call::new([&joint, &angles, &lengths, &noise], options);
             let mut log_sum = vec![0f32; b * heads * t];
             let output = written([b, t, heads * d], |output| call.forward(output, &mut log_sum));
             (output, tensor(log_sum, [b, heads, t]))
@@ -55,6 +60,7 @@ impl<B: HostBackend> Attention for B {
     fn attention_backward(
         joint: FloatTensor<Self>,
         angles: FloatTensor<Self>,
+        lengths: FloatTensor<Self>,
         noise: FloatTensor<Self>,
         output: FloatTensor<Self>,
         log_sum: FloatTensor<Self>,
@@ -62,13 +68,13 @@ impl<B: HostBackend> Attention for B {
         options: AttentionOptions,
     ) -> FloatTensor<Self> {
         if !B::here(&[&joint]) {
-            return reference::backward::<Self>(joint, angles, noise, (output, log_sum, grad), options);
+            return reference::backward::<Self>(joint, [angles, lengths, noise], (output, log_sum, grad), options);
         }
         let sizes @ Sizes { b, t, heads, d, .. } = Sizes::of(&joint, options);
         timed("attention.backward", work(sizes, 5.0, 4 * b * t * 2 * (sizes.width() + heads * d)), || {
-            let (joint, angles, noise) = (packed(joint), packed(angles), packed(noise));
+            let [joint, angles, lengths, noise] = [joint, angles, lengths, noise].map(packed);
             let (output, log_sum, grad) = (packed(output), packed(log_sum), packed(grad));
-            let call = Call::new([&joint, &angles, &noise], options);
+            let call = Call::new([&joint, &angles, &lengths, &noise], options);
             written([b, t, sizes.width()], |gradient| {
                 call.backward(output.values(), log_sum.values(), grad.values(), gradient);
             })
@@ -87,6 +93,8 @@ fn work(Sizes { b, t, heads, d, causal, .. }: Sizes, products: f64, bytes: usize
 struct Call<'a> {
     joint: &'a [f32],
     angles: Angles<'a>,
+    /// Tokens that count, of every sequence; none where all do.
+    lengths: Option<&'a [f32]>,
     dropout: Option<Dropout>,
     sizes: Sizes,
 }
@@ -101,7 +109,9 @@ struct Task<'a> {
     dropout: Option<Dropout>,
     /// The first query head, counted over all sequences.
     head: usize,
+    /// Rows of the operands, and those at their beginning that count.
     t: usize,
+    len: usize,
     d: usize,
     causal: bool,
 }
@@ -119,11 +129,12 @@ impl<'a> Task<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn new<T: HostTensor>([joint, angles, noise]: [&'a T; 3], options: AttentionOptions) -> Self {
+    fn new<T: HostTensor>([joint, angles, lengths, noise]: [&'a T; 4], options: AttentionOptions) -> Self {
         let sizes = Sizes::of(joint, options);
         Self {
             joint: joint.values(),
             angles: turns(angles).then(|| angles.values().split_at(sizes.t * (sizes.d / 2))),
+            lengths: pads(&lengths.shape()).then(|| lengths.values()),
             dropout: (options.dropout > 0.0).then(|| Dropout::new(noise.values(), options.dropout)),
             sizes,
         }
@@ -186,6 +197,8 @@ impl<'a> Call<'a> {
             dropout: self.dropout,
             head: b * heads + g * group,
             t,
+            // The cast goes no lower than 0.
+            len: self.lengths.map_or(t, |lengths| t.min(lengths[b] as usize)),
             d,
             causal,
         }

@@ -1,13 +1,13 @@
 //! Comma-separated values.
 
-use std::io::Read;
+use std::io::{BufRead, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, StringRecord, Trim};
 
 use super::{Cell, Each, Layout, Place, stream};
-use crate::error::{Error, Result};
+use crate::error::{Error, IoContext, Result};
 
 /// The header, the given names, or `c0`, `c1`, ... for as many fields as the first row has.
 pub(super) fn columns(path: &Path, layout: &Layout) -> Result<Vec<String>> {
@@ -19,7 +19,11 @@ pub(super) fn columns(path: &Path, layout: &Layout) -> Result<Vec<String>> {
         reader.read_record(&mut first).map_err(|e| fault(path, layout, &e))?;
     }
     if first.is_empty() {
-        return Err(Error::input(format!("{} is empty", path.display())).next("check the file"));
+        let (rest, check) = match layout.skip {
+            0 => (String::new(), "the file"),
+            lines => (format!(" after {lines} lines"), "the file and `data.skip`"),
+        };
+        return Err(Error::input(format!("{} is empty{rest}", path.display())).next(format!("check {check}")));
     }
     if !layout.header && !layout.names.is_empty() {
         if layout.names.len() != first.len() {
@@ -41,7 +45,7 @@ pub(super) fn rows(path: &Path, layout: &Layout, indices: &[usize], each: &mut E
     let mut reader = open(path, layout)?;
     let mut record = ByteRecord::new();
     while reader.read_byte_record(&mut record).map_err(|e| fault(path, layout, &e))? {
-        let number = record.position().map_or(0, csv::Position::line);
+        let number = layout.skip + record.position().map_or(0, csv::Position::line);
         let cells: Vec<_> = indices.iter().map(|&index| cell(record.get(index))).collect();
         if let ControlFlow::Break(()) = each(Place { file: path, unit: "line", number }, &cells)? {
             break;
@@ -61,11 +65,15 @@ fn open(path: &Path, layout: &Layout) -> Result<Reader<impl Read>> {
     })?;
     let mut builder = ReaderBuilder::new();
     builder.has_headers(layout.header).delimiter(delimiter).trim(Trim::All);
-    Ok(builder.from_reader(stream::open(path)?))
+    let mut file = stream::open(path)?;
+    for _ in 0..layout.skip {
+        file.skip_until(b'\n').io("read", path)?;
+    }
+    Ok(builder.from_reader(file))
 }
 
 fn fault(path: &Path, layout: &Layout, e: &csv::Error) -> Error {
-    let at = e.position().map_or_else(String::new, |position| format!(", line {}", position.line()));
+    let at = e.position().map_or_else(String::new, |position| format!(", line {}", layout.skip + position.line()));
     let at = format!("{}{at}", path.display());
     match e.kind() {
         ErrorKind::UnequalLengths { expected_len, len, .. } => {

@@ -40,12 +40,15 @@ pub struct Layout {
     pub delimiter: char,
     /// CSV without a header: the columns' names; `c0`, `c1`, ... if there are none.
     pub names: Vec<String>,
+    /// CSV: lines before the table.
+    pub skip: u64,
 }
 
 impl From<&DataConfig> for Layout {
     fn from(config: &DataConfig) -> Self {
         let header = config.header && config.names.is_empty();
-        Self { format: config.format, header, delimiter: config.delimiter, names: config.names.clone() }
+        let DataConfig { format, delimiter, skip, .. } = *config;
+        Self { format, header, delimiter, names: config.names.clone(), skip }
     }
 }
 

@@ -87,6 +87,19 @@ fn csv_without_header_gzipped_with_a_delimiter() {
 }
 
 #[test]
+fn lines_before_the_table_are_left_out_and_counted_in_messages() {
+    let case = files(&[("a.csv", "made by hand, on a Monday\n3,1\nx,y\n1,a\n2,b\n3,a\n")]);
+    let (records, rows) = case.read(json!({"skip": 2}), 0).unwrap();
+    assert_eq!(records.target, classes(&["a", "b"]));
+    assert_eq!(rows.iter().map(|row| row.1[0]).collect::<Vec<_>>(), [0.0, 1.0, 0.0]);
+    assert_eq!(case.read(json!({"skip": 3, "header": false}), 0).unwrap().1.len(), 3);
+    let torn = files(&[("a.csv", "by hand\nx,y\n1,a\n2\n")]).fault(json!({"skip": 1}));
+    assert!(torn.contains("a.csv, line 4: it has 1 fields instead of 2"), "{torn}");
+    let none = case.fault(json!({"skip": 9}));
+    assert!(none.contains("empty after 9 lines") && none.contains("`data.skip`"), "{none}");
+}
+
+#[test]
 fn regression_with_two_targets() {
     let case = files(&[("a.csv", "a,b,c\n1,2,3\n4,5,6\n")]);
     let (records, rows) = case.read(json!({"task": "regression", "target": ["c", "a"]}), 0).unwrap();
@@ -204,7 +217,7 @@ fn learned(content: &str, more: Value) -> Schema {
 }
 
 fn layout() -> Layout {
-    Layout { format: None, header: true, delimiter: ',', names: Vec::new() }
+    Layout { format: None, header: true, delimiter: ',', names: Vec::new(), skip: 0 }
 }
 
 /// The features of a file to predict for, or why there are none.
