@@ -59,8 +59,8 @@ pub use swiglu::swiglu;
 pub use threads::leave_threads_to_kernels;
 pub use threads::on_kernel_threads;
 
-/// The processor's instructions for bf16 products with f32 sums: `"AMX"`, `"AVX512-BF16"` or none, as anywhere under the
-/// environment's `KILN_NO_BF16`.
+/// The processor's instructions for bf16 products with f32 sums that are faster than f32's: `"AMX"`, of AMD's
+/// `"AVX512-BF16"`, or none, as anywhere under the environment's `KILN_NO_BF16`.
 pub fn bf16_instructions() -> Option<&'static str> {
     #[cfg(feature = "flex")]
     match host::bf16_support() {

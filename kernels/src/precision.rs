@@ -8,8 +8,8 @@ pub enum Products {
     /// As they are.
     #[default]
     F32,
-    /// Rounded to bf16 on the way into the product, where the processor multiplies bf16 (AMX, AVX512-BF16); elsewhere
-    /// as [`Products::F32`].
+    /// Rounded to bf16 on the way into the product, where the processor multiplies bf16 faster than f32 (AMX, AMD's
+    /// AVX512-BF16); elsewhere as [`Products::F32`].
     Bf16,
 }
 

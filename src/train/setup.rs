@@ -106,7 +106,7 @@ impl Setup {
         Some(match (self.compute.products, kiln_kernels::bf16_instructions()) {
             (Products::F32, _) => "activations and products in bf16, weights and statistics in f32".into(),
             (Products::Bf16, Some(name)) => format!("products of bf16 with {name}, everything else in f32"),
-            (Products::Bf16, None) => "everything in f32: this processor has neither AMX nor AVX512-BF16".into(),
+            (Products::Bf16, None) => "everything in f32, which this processor multiplies no slower than bf16".into(),
         })
     }
 

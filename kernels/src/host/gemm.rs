@@ -1,5 +1,5 @@
-//! Matrix products on the host: on AMD's AVX-512 through the panels of `bf16/`, elsewhere through the gemm crate, which
-//! reaches what an Intel processor has (see `LOG.md`).
+//! Matrix products on the host: on AMD's AVX-512, and some on Intel's, through the panels of `bf16/`, elsewhere through the
+//! gemm crate, which reaches what an Intel processor has (see `LOG.md`).
 
 #![allow(unsafe_code)] // gemm takes raw pointers
 

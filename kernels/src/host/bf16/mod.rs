@@ -36,7 +36,7 @@ pub(crate) enum Bf16 {
     Amx,
     /// Dot products of pairs in vectors.
     Avx512,
-    /// Nothing: products round their operands and take the f32 path, which costs more than f32 alone.
+    /// Nothing that would pay: products round their operands and take the f32 path, which costs more than f32 alone.
     None,
 }
 
@@ -51,8 +51,10 @@ impl Bf16 {
     }
 }
 
-/// What this processor and system have, asked once; nothing where the environment has `KILN_NO_BF16`, which makes any
-/// processor one without these instructions.
+/// What this processor and system multiply faster than f32 with, asked once; nothing where the environment has
+/// `KILN_NO_BF16`, which makes any processor one without these instructions.
+///
+/// Of Intel's that is AMX alone: its AVX512-BF16 has 0.46 of the rate of its multiply-adds of f32 (`LOG.md`).
 pub(crate) fn bf16_support() -> Bf16 {
     static FOUND: OnceLock<Bf16> = OnceLock::new();
     *FOUND.get_or_init(|| {
@@ -61,7 +63,7 @@ pub(crate) fn bf16_support() -> Bf16 {
             let vectors = pack::available();
             if vectors && amx::available() {
                 return Bf16::Amx;
-            } else if vectors {
+            } else if vectors && pack::is_amd() {
                 return Bf16::Avx512;
             }
         }
@@ -93,12 +95,15 @@ fn product_with_over(instructions: Bf16, a: Matrix, b: Matrix, out: &mut [MaybeU
 /// `out = a b`, or `out += a b` where `add` is set and `out` therefore initialised, nothing rounded; false, and nothing
 /// done, where that is left to gemm.
 ///
-/// On a Zen 4 it is some 5 % faster than gemm, and 20 % where `b` is transposed. On an Intel it was not tried.
+/// On a Zen 4 it is some 5 % faster than gemm, and 20 % where `b` is transposed. On an Intel it is slower, except where a
+/// large `b` is transposed for few rows (`LOG.md`).
 pub(super) fn product_f32(a: Matrix, b: Matrix, out: &mut [MaybeUninit<f32>], add: bool) -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        static HERE: OnceLock<bool> = OnceLock::new();
-        let here = *HERE.get_or_init(|| pack::available() && pack::is_amd());
+        static FOUND: OnceLock<[bool; 2]> = OnceLock::new();
+        let [there, amd] = *FOUND.get_or_init(|| [pack::available(), pack::is_amd()]);
+        let turned = b.column_stride > b.row_stride && a.rows <= 512 && b.rows >= 2048;
+        let here = there && (amd || turned);
         if here {
             // SAFETY: the instructions are there.
             unsafe { blocks::product(Instructions::Floats, a, b, out, add) };

@@ -36,11 +36,12 @@ fn noise(n: usize) -> Vec<f32> {
 
 /// What can be tested here; what cannot is said.
 fn paths() -> Vec<Bf16> {
-    let all = match bf16_support() {
-        Bf16::Amx => vec![Bf16::Amx, Bf16::Avx512, Bf16::None],
-        Bf16::Avx512 => vec![Bf16::Avx512, Bf16::None],
-        Bf16::None => vec![Bf16::None],
-    };
+    let mut all = vec![Bf16::None];
+    #[cfg(target_arch = "x86_64")]
+    if pack::available() {
+        all.extend(amx::available().then_some(Bf16::Amx));
+        all.push(Bf16::Avx512); // whether it pays or not
+    }
     for path in [Bf16::Amx, Bf16::Avx512] {
         if !all.contains(&path) {
             eprintln!("skipped: this processor does not have {path:?}");
