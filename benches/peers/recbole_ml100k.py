@@ -8,6 +8,7 @@ RecBole ranks all items that the user has not seen, as kiln does.
     python benches/peers/recbole_ml100k.py FOLDER/ml-100k.inter BPR NeuMF ItemKNN Pop
 """
 
+import os
 import sys
 import tempfile
 import types
@@ -33,6 +34,7 @@ class Silent:
 
 sys.modules["torch.utils.tensorboard"].SummaryWriter = Silent
 
+
 def split(inter, folder):
     """Writes the three parts in RecBole's benchmark format."""
     rows = [line.split("\t") for line in Path(inter).read_text().splitlines()[1:]]
@@ -55,7 +57,9 @@ def main():
     from recbole.quick_start import run_recbole
 
     inter, *models = sys.argv[1:]
+    inter = Path(inter).resolve()
     with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)  # it writes a log wherever it is
         split(inter, folder)
         for model in models or ["BPR"]:
             config = {
