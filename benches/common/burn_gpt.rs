@@ -5,7 +5,9 @@ use burn::{
     module::{Initializer, Module, ModuleVisitor, Param},
     nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, Linear, LinearConfig, loss::CrossEntropyLossConfig},
     optim::{AdamWConfig, GradientsParams, ModuleOptimizer},
-    tensor::{Device, FloatDType, Int, Tensor, activation::gelu, module::attention, ops::AttentionModuleOptions},
+    tensor::{
+        Device, FloatDType, Int, Tensor, activation::gelu_approximate, module::attention, ops::AttentionModuleOptions,
+    },
 };
 
 /// Layers, heads, width, context, vocabulary.
@@ -68,7 +70,7 @@ impl BurnBlock {
         let options = AttentionModuleOptions { is_causal: true, ..Default::default() };
         let y = attention(part(0), part(1), part(2), None, None, options);
         let x = x + output.forward(y.swap_dims(1, 2).reshape([b, t, width]));
-        let y = down.forward(gelu(up.forward(self.norms[1].forward(x.clone()))));
+        let y = down.forward(gelu_approximate(up.forward(self.norms[1].forward(x.clone()))));
         x + y
     }
 }

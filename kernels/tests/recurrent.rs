@@ -10,6 +10,11 @@ use support::{close, devices, slopes, upload, values, wide_noise};
 const LSTM: RecurrentOptions = RecurrentOptions { cell: Cell::Lstm, reverse: false };
 const GRU: RecurrentOptions = RecurrentOptions { cell: Cell::Gru, reverse: false };
 
+/// Either cell, in either direction.
+fn ways() -> impl Iterator<Item = RecurrentOptions> {
+    [LSTM, GRU].into_iter().flat_map(|base| [false, true].map(|reverse| RecurrentOptions { reverse, ..base }))
+}
+
 struct Data {
     gates: Vec<f64>,
     weight: Vec<f64>,
@@ -109,14 +114,11 @@ fn check(what: &str, data: &Data, gates: Tensor<3>, device: &Device) {
 fn every_device_matches_the_reference() {
     for (name, device) in devices() {
         let device = device.autodiff();
-        for base in [LSTM, GRU] {
-            for reverse in [false, true] {
-                let options = RecurrentOptions { reverse, ..base };
-                for (sizes, scale) in [([1, 1, 1], 1.0), ([2, 5, 3], 1.0), ([3, 4, 9], 2.0), ([2, 3, 17], 30.0)] {
-                    let data = Data::new(sizes, options, scale, None);
-                    let gates = upload(&data.gates, [sizes[0], sizes[1], data.bias.len()], &device);
-                    check(&format!("{name} {options:?} {sizes:?} {scale}"), &data, gates, &device);
-                }
+        for options in ways() {
+            for (sizes, scale) in [([1, 1, 1], 1.0), ([2, 5, 3], 1.0), ([3, 4, 9], 2.0), ([2, 3, 17], 30.0)] {
+                let data = Data::new(sizes, options, scale, None);
+                let gates = upload(&data.gates, [sizes[0], sizes[1], data.bias.len()], &device);
+                check(&format!("{name} {options:?} {sizes:?} {scale}"), &data, gates, &device);
             }
         }
     }
@@ -126,13 +128,10 @@ fn every_device_matches_the_reference() {
 fn steps_that_do_not_count_are_passed_over() {
     for (name, device) in devices() {
         let device = device.autodiff();
-        for base in [LSTM, GRU] {
-            for reverse in [false, true] {
-                let options = RecurrentOptions { reverse, ..base };
-                let data = Data::new([3, 4, 5], options, 1.0, Some(&[4, 2, 0]));
-                let gates = upload(&data.gates, [3, 4, data.bias.len()], &device);
-                check(&format!("{name} {options:?}"), &data, gates, &device);
-            }
+        for options in ways() {
+            let data = Data::new([3, 4, 5], options, 1.0, Some(&[4, 2, 0]));
+            let gates = upload(&data.gates, [3, 4, data.bias.len()], &device);
+            check(&format!("{name} {options:?}"), &data, gates, &device);
         }
     }
 }
@@ -156,10 +155,9 @@ fn strided_input_gives_the_same_result() {
 #[cfg(feature = "flex")]
 fn nothing_to_do_and_nan() {
     let device = Device::flex();
-    let options = RecurrentOptions { cell: Cell::Gru, reverse: false };
     let weight = Tensor::<2>::ones([2, 6], &device);
     let bias = Tensor::<1>::ones([6], &device);
-    let run = |gates: Tensor<3>| recurrent(gates, weight.clone(), bias.clone(), None, options);
+    let run = |gates: Tensor<3>| recurrent(gates, weight.clone(), bias.clone(), None, GRU);
     assert_eq!(run(Tensor::ones([0, 3, 6], &device)).dims(), [0, 3, 2]);
     assert_eq!(run(Tensor::ones([3, 0, 6], &device)).dims(), [3, 0, 2]);
     let mut gates = vec![0.5f32; 12];

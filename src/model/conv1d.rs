@@ -7,7 +7,12 @@ use burn::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Input, InputShape, Signature, cost::Cost, rules, text::Texts};
+use super::{
+    Input, Signature,
+    cost::Cost,
+    rules::{self, Steps},
+    text::Texts,
+};
 use crate::{
     error::{Error, Result},
     nn::{Conv1d, Conv1dConfig, Dropout, DropoutConfig, Embedding, Linear, LinearConfig},
@@ -57,13 +62,7 @@ struct Sizes {
 
 impl Conv1dModelConfig {
     fn sizes(&self, sig: &Signature) -> Result<Sizes> {
-        let (vocab, mut steps, mut values) = match sig.input {
-            InputShape::Sequence { length, values } => (None, length, values),
-            _ => {
-                let (vocab, steps) = rules::text("conv1d", sig)?;
-                (Some(vocab), steps, self.embedding)
-            }
-        };
+        let Steps { vocab, mut steps, mut values } = rules::steps("conv1d", self.embedding, sig)?;
         let mut stages = Vec::with_capacity(self.layers);
         for _ in 0..self.layers {
             steps = if vocab.is_none() { steps.div_ceil(2) } else { steps };

@@ -44,7 +44,7 @@ pub struct EmbeddingBag {
 
 impl EmbeddingBagConfig {
     pub(super) fn check(&self, sig: &Signature) -> Result<()> {
-        rules::text(KIND, sig)?;
+        rules::tokens(KIND, sig)?;
         rules::dropout(self.dropout)?;
         rules::size("model.width", self.width, 1 << 17)?;
         let mut hidden = self.hidden.iter().enumerate();
@@ -58,13 +58,13 @@ impl EmbeddingBagConfig {
     }
 
     pub(super) fn cost(&self, sig: &Signature) -> Result<Cost> {
-        let (vocab, _) = rules::text(KIND, sig)?;
+        let (vocab, _) = rules::tokens(KIND, sig)?;
         let layers: Cost = self.layers(sig).into_iter().map(|(i, o)| Cost::linear(i, o, true, 1)).sum();
         Ok(Cost::params(vocab * self.width) + layers)
     }
 
     pub(super) fn init(&self, sig: &Signature, device: &Device) -> Result<EmbeddingBag> {
-        let (vocab, _) = rules::text(KIND, sig)?;
+        let (vocab, _) = rules::tokens(KIND, sig)?;
         let layers = self.layers(sig);
         let linear = |&(inputs, outputs): &(usize, usize)| LinearConfig::new(inputs, outputs).init(device);
         let last = layers.last().copied().unwrap_or((self.width, sig.outputs));

@@ -101,7 +101,7 @@ pub struct Encoder {
 impl EncoderConfig {
     /// Embeddings of tokens and of positions.
     fn tables(&self, sig: &Signature) -> Result<(usize, usize)> {
-        let (vocab, context) = rules::text(KIND, sig)?;
+        let (vocab, context) = rules::tokens(KIND, sig)?;
         let own = |size, given| if size == 0 { given } else { size };
         Ok((own(self.vocab, vocab), own(self.positions, context + usize::from(self.has_class()))))
     }
@@ -126,7 +126,7 @@ impl EncoderConfig {
     }
 
     pub(super) fn check(&self, sig: &Signature) -> Result<()> {
-        let (vocab, context) = rules::text(KIND, sig)?;
+        let (vocab, context) = rules::tokens(KIND, sig)?;
         rules::size("model.layers", self.layers, 1000)?;
         rules::size("model.width", self.width, 1 << 16)?;
         rules::size("model.heads", self.heads, 1 << 16)?;
@@ -157,7 +157,7 @@ impl EncoderConfig {
     }
 
     pub(super) fn cost(&self, sig: &Signature) -> Result<Cost> {
-        let ((tokens, positions), (_, context)) = (self.tables(sig)?, rules::text(KIND, sig)?);
+        let ((tokens, positions), (_, context)) = (self.tables(sig)?, rules::tokens(KIND, sig)?);
         let (t, width, block) = (context + usize::from(self.has_class()), self.width, self.block());
         let products = Cost::linear(width, 4 * width, false, t) + Cost::linear(width, 2 * block.hidden, false, t);
         let flops = (products + Cost::attention(t, width)).flops;

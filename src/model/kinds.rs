@@ -1,6 +1,6 @@
 //! What each kind of model is called, and what it reads.
 
-use super::ModelConfig;
+use super::{InputShape, ModelConfig, Signature};
 
 /// What data can be to a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,23 @@ const KINDS: [(&str, &[Reads]); 18] = [
 ];
 
 impl Reads {
+    /// What a signature gives. The outputs of a language model are its vocabulary; those of texts have a head.
+    pub fn given(sig: &Signature) -> Self {
+        match sig.input {
+            InputShape::Tokens { vocab, .. } if vocab == sig.outputs => Text,
+            InputShape::Tokens { .. } => Texts,
+            InputShape::Features(_) | InputShape::Mixed { .. } => Tables,
+            InputShape::Sequence { .. } => Windows,
+            InputShape::Choices { .. } => Choices,
+            InputShape::Image { .. } => Pictures,
+        }
+    }
+
+    /// What a kind of model can read.
+    pub fn of(kind: &str) -> &'static [Self] {
+        KINDS.iter().find(|(own, _)| *own == kind).map(|(_, reads)| *reads).unwrap_or_default()
+    }
+
     /// In the plural, for messages.
     pub fn name(self) -> &'static str {
         match self {
@@ -100,11 +117,5 @@ impl ModelConfig {
             Self::Neumf(_) => "neumf",
             Self::TwoTower(_) => "two-tower",
         }
-    }
-
-    /// What it can read.
-    pub fn reads(&self) -> &'static [Reads] {
-        let own = KINDS.iter().find(|(kind, _)| *kind == self.name());
-        own.map(|(_, reads)| *reads).unwrap_or_default()
     }
 }

@@ -21,7 +21,7 @@ impl LinearModelConfig {
     fn inputs(&self, sig: &Signature) -> Result<usize> {
         columns::no_codes(KIND, sig)?;
         match sig.input {
-            InputShape::Tokens { .. } => rules::text(KIND, sig).map(|(vocab, _)| vocab),
+            InputShape::Tokens { .. } => rules::tokens(KIND, sig).map(|(vocab, _)| vocab),
             _ => rules::features(KIND, sig),
         }
     }

@@ -7,7 +7,12 @@ use burn::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Input, InputShape, Signature, cost::Cost, rules, text::Texts};
+use super::{
+    Input, Signature,
+    cost::Cost,
+    rules::{self, Steps},
+    text::Texts,
+};
 use crate::{
     error::Result,
     nn::{Cell, Dropout, DropoutConfig, Embedding, Linear, LinearConfig, Recurrent, RecurrentConfig},
@@ -60,37 +65,24 @@ pub struct RecurrentModel {
     gru: bool,
 }
 
-/// What is read: the vocabulary of texts, the steps, the values of one.
-struct Reads {
-    vocab: Option<usize>,
-    steps: usize,
-    inputs: usize,
-}
-
 impl RecurrentModelConfig {
-    fn reads(&self, cell: Cell, sig: &Signature) -> Result<Reads> {
-        match sig.input {
-            InputShape::Sequence { length, values } => Ok(Reads { vocab: None, steps: length, inputs: values }),
-            _ => {
-                let (vocab, steps) = rules::text(kind(cell), sig)?;
-                Ok(Reads { vocab: Some(vocab), steps, inputs: self.embedding })
-            }
-        }
+    fn steps(&self, cell: Cell, sig: &Signature) -> Result<Steps> {
+        rules::steps(kind(cell), self.embedding, sig)
     }
 
-    fn layer(&self, cell: Cell, reads: &Reads) -> RecurrentConfig {
+    fn layer(&self, cell: Cell, read: &Steps) -> RecurrentConfig {
         RecurrentConfig {
             cell,
-            inputs: reads.inputs,
+            inputs: read.values,
             width: self.width,
             layers: self.layers,
-            bidirectional: self.bidirectional.unwrap_or(reads.vocab.is_some()),
+            bidirectional: self.bidirectional.unwrap_or(read.vocab.is_some()),
             dropout: self.dropout,
         }
     }
 
     pub(super) fn check(&self, cell: Cell, sig: &Signature) -> Result<()> {
-        self.reads(cell, sig)?;
+        self.steps(cell, sig)?;
         rules::dropout(self.dropout)?;
         rules::size("model.embedding", self.embedding, 1 << 16)?;
         rules::size("model.width", self.width, 1 << 16)?;
@@ -98,27 +90,27 @@ impl RecurrentModelConfig {
     }
 
     pub(super) fn cost(&self, cell: Cell, sig: &Signature) -> Result<Cost> {
-        let reads = self.reads(cell, sig)?;
-        let config = self.layer(cell, &reads);
+        let read = self.steps(cell, sig)?;
+        let config = self.layer(cell, &read);
         let outputs = config.outputs();
         let columns = cell.gates() * self.width;
         let layer = |i: usize| {
-            let inputs = if i == 0 { reads.inputs } else { outputs };
+            let inputs = if i == 0 { read.values } else { outputs };
             let one =
-                Cost::linear(inputs, columns, true, reads.steps) + Cost::linear(self.width, columns, true, reads.steps);
+                Cost::linear(inputs, columns, true, read.steps) + Cost::linear(self.width, columns, true, read.steps);
             one * if config.bidirectional { 2 } else { 1 }
         };
         let layers: Cost = (0..self.layers).map(layer).sum();
-        let embedding = Cost::params(reads.vocab.unwrap_or(0) * self.embedding);
+        let embedding = Cost::params(read.vocab.unwrap_or(0) * self.embedding);
         Ok(embedding + layers + Cost::linear(outputs, sig.outputs, true, 1))
     }
 
     pub(super) fn init(&self, cell: Cell, sig: &Signature, device: &Device) -> Result<RecurrentModel> {
-        let reads = self.reads(cell, sig)?;
-        let layer = self.layer(cell, &reads);
-        let usual = if reads.vocab.is_some() { Summary::Mean } else { Summary::Last };
+        let read = self.steps(cell, sig)?;
+        let layer = self.layer(cell, &read);
+        let usual = if read.vocab.is_some() { Summary::Mean } else { Summary::Last };
         Ok(RecurrentModel {
-            token_embedding: reads.vocab.map(|vocab| Embedding::new(vocab, self.embedding, 1.0, device)),
+            token_embedding: read.vocab.map(|vocab| Embedding::new(vocab, self.embedding, 1.0, device)),
             recurrent: layer.init(device),
             head: LinearConfig::new(layer.outputs(), sig.outputs).init(device),
             dropout: DropoutConfig::new(self.dropout).init(),

@@ -36,20 +36,30 @@ pub(super) fn divides(part: (&str, usize), whole: (&str, usize)) -> Result<()> {
         .next(format!("set {} = {nearest}, or change {}", part.0, whole.0)))
 }
 
-/// The data gives tokens: (vocab, context).
+/// The data gives text, or texts: (vocab, most tokens of an example).
 pub(super) fn tokens(kind: &str, sig: &Signature) -> Result<(usize, usize)> {
     match sig.input {
         InputShape::Tokens { vocab, context } => Ok((vocab, context)),
-        _ => Err(misfit(kind, "text", sig)),
+        _ => Err(misfit(kind, sig)),
     }
 }
 
-/// The data gives a text an example: (vocab, most tokens). A language model has the vocabulary for its outputs, and no
-/// head of this kind.
-pub(super) fn text(kind: &str, sig: &Signature) -> Result<(usize, usize)> {
+/// What a model of texts and of windows reads, step by step.
+pub(super) struct Steps {
+    /// Of texts.
+    pub vocab: Option<usize>,
+    /// Most of them.
+    pub steps: usize,
+    /// Of a step.
+    pub values: usize,
+}
+
+/// The data gives texts, whose tokens become `embedding` values each, or windows.
+pub(super) fn steps(kind: &str, embedding: usize, sig: &Signature) -> Result<Steps> {
     match sig.input {
-        InputShape::Tokens { vocab, context } => Ok((vocab, context)),
-        _ => Err(misfit(kind, "texts", sig)),
+        InputShape::Tokens { vocab, context } => Ok(Steps { vocab: Some(vocab), steps: context, values: embedding }),
+        InputShape::Sequence { length, values } => Ok(Steps { vocab: None, steps: length, values }),
+        _ => Err(misfit(kind, sig)),
     }
 }
 
@@ -57,7 +67,7 @@ pub(super) fn text(kind: &str, sig: &Signature) -> Result<(usize, usize)> {
 pub(super) fn table(kind: &str, sig: &Signature) -> Result<()> {
     match sig.input {
         InputShape::Features(_) | InputShape::Mixed { .. } => Ok(()),
-        _ => Err(misfit(kind, "tables", sig)),
+        _ => Err(misfit(kind, sig)),
     }
 }
 
@@ -65,7 +75,7 @@ pub(super) fn table(kind: &str, sig: &Signature) -> Result<()> {
 pub(super) fn image(kind: &str, sig: &Signature) -> Result<[usize; 3]> {
     match sig.input {
         InputShape::Image { channels, height, width } => Ok([channels, height, width]),
-        _ => Err(misfit(kind, "pictures", sig)),
+        _ => Err(misfit(kind, sig)),
     }
 }
 
@@ -75,7 +85,7 @@ pub(super) fn features(kind: &str, sig: &Signature) -> Result<usize> {
         InputShape::Features(count) | InputShape::Mixed { features: count, .. } => Ok(count),
         InputShape::Image { channels, height, width } => Ok(channels * height * width),
         InputShape::Sequence { length, values } => Ok(length * values),
-        InputShape::Tokens { .. } | InputShape::Choices { .. } => Err(misfit(kind, "tables and pictures", sig)),
+        InputShape::Tokens { .. } | InputShape::Choices { .. } => Err(misfit(kind, sig)),
     }
 }
 
@@ -83,7 +93,7 @@ pub(super) fn features(kind: &str, sig: &Signature) -> Result<usize> {
 pub(super) fn sequence(kind: &str, sig: &Signature) -> Result<[usize; 2]> {
     match sig.input {
         InputShape::Sequence { length, values } => Ok([length, values]),
-        _ => Err(misfit(kind, "windows of a table (`data.window`)", sig)),
+        _ => Err(misfit(kind, sig)),
     }
 }
 
@@ -91,19 +101,16 @@ pub(super) fn sequence(kind: &str, sig: &Signature) -> Result<[usize; 2]> {
 pub(super) fn choices(kind: &str, sig: &Signature) -> Result<(usize, usize)> {
     match sig.input {
         InputShape::Choices { users, items } => Ok((users, items)),
-        _ => Err(misfit(kind, "a table of who chose what (`data.task` = \"recommendation\")", sig)),
+        _ => Err(misfit(kind, sig)),
     }
 }
 
-fn misfit(kind: &str, takes: &str, sig: &Signature) -> Error {
-    let (given, reads) = match sig.input {
-        InputShape::Tokens { vocab, .. } if vocab == sig.outputs => ("text", Reads::Text),
-        InputShape::Tokens { .. } => ("texts", Reads::Texts),
-        InputShape::Features(_) | InputShape::Mixed { .. } => ("a table", Reads::Tables),
-        InputShape::Sequence { .. } => ("windows", Reads::Windows),
-        InputShape::Choices { .. } => ("choices of users", Reads::Choices),
-        InputShape::Image { .. } => ("pictures", Reads::Pictures),
-    };
-    Error::input(format!("`model.kind` = \"{kind}\" takes {takes}, but `data` gives {given}"))
-        .next(format!("set `model.kind` to {}", Reads::kinds(&[reads])))
+fn misfit(kind: &str, sig: &Signature) -> Error {
+    let given = Reads::given(sig);
+    Error::input(format!(
+        "`model.kind` = \"{kind}\" reads {}, but `data` gives {}",
+        Reads::names(Reads::of(kind)),
+        given.name()
+    ))
+    .next(format!("set `model.kind` to {}", Reads::kinds(&[given])))
 }

@@ -501,14 +501,18 @@ fn what_does_not_fit_is_refused_by_its_keys() {
         (gpt(|c| c.width = usize::MAX), tokens(9, 8), "must be at most 131072"),
         (gpt(|c| c.dropout = 1.0), tokens(9, 8), "`model.dropout` = 1 is not a probability below 1"),
         (gpt(|c| c.dropout = f64::NAN), tokens(9, 8), "`model.dropout` = NaN"),
-        (gpt(|_| ()), picture(1, 28, 10), "`model.kind` = \"gpt\" takes text, but `data` gives pictures"),
+        (gpt(|_| ()), picture(1, 28, 10), "`model.kind` = \"gpt\" reads text without end, but `data` gives pictures"),
         (gpt(|_| ()), Signature { outputs: 3, ..tokens(9, 8) }, "the next of 9 tokens, but the task wants 3 outputs"),
         (
             ModelConfig::Cnn(CnnConfig::default()),
             table(4, 2),
-            "`model.kind` = \"cnn\" takes pictures, but `data` gives a table",
+            "`model.kind` = \"cnn\" reads pictures, but `data` gives tables",
         ),
-        (ModelConfig::Mlp(MlpConfig::default()), tokens(9, 8), "takes tables and pictures, but `data` gives text"),
+        (
+            ModelConfig::Mlp(MlpConfig::default()),
+            tokens(9, 8),
+            "reads tables, pictures or windows, but `data` gives text without end",
+        ),
         (
             ModelConfig::Mlp(MlpConfig { hidden: vec![8, 0], ..Default::default() }),
             table(4, 2),
@@ -520,8 +524,12 @@ fn what_does_not_fit_is_refused_by_its_keys() {
         (resnet(18), picture(3, 4, 10), "`model.depth` = 18 needs pictures of at least 8x8, not 4x4"),
         (ModelConfig::Linear(LinearModelConfig {}), table(4, 0), "nothing to predict"),
         (ModelConfig::Linear(LinearModelConfig {}), mixed(2), "takes numbers, but a column's `encode` = \"embedding\""),
-        (ModelConfig::FtTransformer(ft()), picture(1, 8, 2), "takes tables, but `data` gives pictures"),
-        (ModelConfig::Gru(recurrent(Summary::Last, true)), table(4, 2), "takes texts, but `data` gives a table"),
+        (ModelConfig::FtTransformer(ft()), picture(1, 8, 2), "reads tables, but `data` gives pictures"),
+        (
+            ModelConfig::Gru(recurrent(Summary::Last, true)),
+            table(4, 2),
+            "reads texts or windows, but `data` gives tables",
+        ),
         (
             ModelConfig::Encoder(EncoderConfig { positions: 4, ..encoder(NormPlacement::Post, Pooling::Mean) }),
             text(2),
@@ -537,6 +545,16 @@ fn what_does_not_fit_is_refused_by_its_keys() {
     }
     let odd = ModelConfig::Gpt(GptConfig { position: PositionKind::Rope, ..gpt2(1, 4, 12) });
     assert!(odd.check(&tokens(9, 8)).unwrap_err().message().contains("`model.width` / `model.heads` = 3"));
+}
+
+#[test]
+fn every_kind_reads_what_its_table_says() {
+    for (config, sig) in zoo() {
+        let (reads, given) = (Reads::of(config.name()), Reads::given(&sig));
+        // Rows to rebuild are those of a table.
+        let fits = reads.contains(&given) || reads == [Reads::Anomalies] && given == Reads::Tables;
+        assert!(fits, "{} reads {reads:?}, not {given:?}", config.name());
+    }
 }
 
 #[test]

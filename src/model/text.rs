@@ -33,7 +33,7 @@ impl Texts {
 
     /// What attention may look at.
     pub(super) fn sight(&self) -> Sight {
-        Sight::within(self.valid.clone().sum_dim(1).squeeze_dim(1))
+        Sight::within(self.lengths().squeeze_dim(1))
     }
 
     /// With one more position before every text, which is no padding.
@@ -57,6 +57,11 @@ impl Texts {
 
     /// Tokens of every text, at least 1: `[b, 1]`.
     pub(super) fn count(&self) -> Tensor<2> {
-        self.valid.clone().sum_dim(1).clamp_min(1.0)
+        self.lengths().clamp_min(1.0)
+    }
+
+    /// Tokens of every text, `[b, 1]`.
+    fn lengths(&self) -> Tensor<2> {
+        self.valid.clone().sum_dim(1)
     }
 }

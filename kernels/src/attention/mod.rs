@@ -90,7 +90,8 @@ fn attend(
         None => Tensor::empty([1, 1, 1], &joint.device()),
     };
     let angles = angles.into_dispatch();
-    let lengths = lengths.map_or_else(|| angles.clone(), |lengths| lengths.detach().into_dispatch());
+    let lengths =
+        lengths.map_or_else(|| angles.clone(), |lengths| lengths.detach().cast(FloatDType::F32).into_dispatch());
     Tensor::from_dispatch(Dispatch::fused_attention(joint.into_dispatch(), angles, lengths, options))
 }
 

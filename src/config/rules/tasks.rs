@@ -50,7 +50,8 @@ impl Rules<'_> {
     /// Data of one kind take a model that reads it.
     fn model_reads(&mut self, plan: &Plan) {
         let (given, key) = given(&plan.data);
-        let (kind, reads) = (plan.model.name(), plan.model.reads());
+        let kind = plan.model.name();
+        let reads = Reads::of(kind);
         if reads.iter().any(|read| given.contains(read)) {
             return;
         }

@@ -48,8 +48,10 @@ impl<B: HostBackend> Attention for B {
             return reference::forward::<Self>(joint, angles, lengths, noise, options);
         }
         let sizes @ Sizes { b, t, heads, d, .. } = Sizes::of(&joint, options);
-        timed("attention.forward", work(sizes, 2.0, 4 * b * t * (sizes.width() + heads * d)), || {
-            let [joint, angles, lengths, noise] = [joint, angles, lengths, noise].map(packed);
+        let lengths = packed(lengths);
+        let work = work(sizes, counts(&lengths), 2.0, 4 * b * t * (sizes.width() + heads * d));
+        timed("attention.forward", work, || {
+            let [joint, angles, noise] = [joint, angles, noise].map(packed);
             let call = Call::new([&joint, &angles, &lengths, &noise], options);
             let mut log_sum = vec![0f32; b * heads * t];
             let output = written([b, t, heads * d], |output| call.forward(output, &mut log_sum));
@@ -71,8 +73,10 @@ impl<B: HostBackend> Attention for B {
             return reference::backward::<Self>(joint, [angles, lengths, noise], (output, log_sum, grad), options);
         }
         let sizes @ Sizes { b, t, heads, d, .. } = Sizes::of(&joint, options);
-        timed("attention.backward", work(sizes, 5.0, 4 * b * t * 2 * (sizes.width() + heads * d)), || {
-            let [joint, angles, lengths, noise] = [joint, angles, lengths, noise].map(packed);
+        let lengths = packed(lengths);
+        let work = work(sizes, counts(&lengths), 5.0, 4 * b * t * 2 * (sizes.width() + heads * d));
+        timed("attention.backward", work, || {
+            let [joint, angles, noise] = [joint, angles, noise].map(packed);
             let (output, log_sum, grad) = (packed(output), packed(log_sum), packed(grad));
             let call = Call::new([&joint, &angles, &lengths, &noise], options);
             written([b, t, sizes.width()], |gradient| {
@@ -82,10 +86,19 @@ impl<B: HostBackend> Attention for B {
     }
 }
 
+/// The tokens that count, of every sequence; none where all do.
+fn counts<T: HostTensor>(lengths: &T) -> Option<&[f32]> {
+    pads(&lengths.shape()).then(|| lengths.values())
+}
+
 /// `products` products of all weights with a head's width, and an exponential a weight.
-fn work(Sizes { b, t, heads, d, causal, .. }: Sizes, products: f64, bytes: usize) -> Work {
-    let seen = if causal { t * (t + 1) / 2 } else { t * t };
-    Work { flops: (b * heads * seen) as f64 * (products * 2.0 * d as f64 + 1.0), bytes: bytes as f64 }
+fn work(Sizes { b, t, heads, d, causal, .. }: Sizes, lengths: Option<&[f32]>, products: f64, bytes: usize) -> Work {
+    let seen = |t: f64| if causal { t * (t + 1.0) / 2.0 } else { t * t };
+    let pairs: f64 = match lengths {
+        Some(lengths) => lengths.iter().map(|t| seen(f64::from(*t))).sum(),
+        None => b as f64 * seen(t as f64),
+    };
+    Work { flops: heads as f64 * pairs * (products * 2.0 * d as f64 + 1.0), bytes: bytes as f64 }
 }
 
 /// The operands of a call.
@@ -134,7 +147,7 @@ impl<'a> Call<'a> {
         Self {
             joint: joint.values(),
             angles: turns(angles).then(|| angles.values().split_at(sizes.t * (sizes.d / 2))),
-            lengths: pads(&lengths.shape()).then(|| lengths.values()),
+            lengths: counts(lengths),
             dropout: (options.dropout > 0.0).then(|| Dropout::new(noise.values(), options.dropout)),
             sizes,
         }

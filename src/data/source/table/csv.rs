@@ -67,7 +67,9 @@ fn open(path: &Path, layout: &Layout) -> Result<Reader<impl Read>> {
     builder.has_headers(layout.header).delimiter(delimiter).trim(Trim::All);
     let mut file = stream::open(path)?;
     for _ in 0..layout.skip {
-        file.skip_until(b'\n').io("read", path)?;
+        if file.skip_until(b'\n').io("read", path)? == 0 {
+            break;
+        }
     }
     Ok(builder.from_reader(file))
 }
