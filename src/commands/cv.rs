@@ -32,7 +32,7 @@ pub fn cv(plan: &Plan, args: &CvArgs, console: &Console) -> Result<()> {
         (Some(column), ..) => (FoldBy::Grouped, column.clone()),
         (_, Some(column), _) => (FoldBy::Time, column.clone()),
         (.., true) => (FoldBy::Shuffled, String::new()),
-        _ => (FoldBy::Stratified, String::new()),
+        _ => FoldBy::usual(&plan.data),
     };
     let mut seeds = if args.seeds.is_empty() { vec![plan.run.seed] } else { args.seeds.clone() };
     seeds.sort_unstable();

@@ -74,7 +74,8 @@ fn folds(plan: &Plan, stop: &Interrupt) -> Result<End> {
     // A fold is one training, whatever the search makes of it.
     let of = std::mem::take(&mut plan.tune.folds);
     let seeds = vec![plan.run.seed];
-    let folds = Folds { of, by: FoldBy::Stratified, column: String::new(), repeats: 1, seeds };
+    let (by, column) = FoldBy::usual(&plan.data);
+    let folds = Folds { of, by, column, repeats: 1, seeds };
     let report = cross_validate(&plan, &folds, stop, &|_| {})?;
     let mut metrics = BTreeMap::new();
     for name in report.folds.iter().flat_map(|fold| fold.metrics.keys()) {

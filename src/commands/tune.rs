@@ -100,7 +100,8 @@ fn has_metrics(search: &Search, console: &Console) -> Result<()> {
     if plan.tune.folds > 1 {
         // Every fold validates; one is enough to see that there are metrics.
         let (of, seed) = (plan.tune.folds, plan.data.seed.unwrap_or(plan.run.seed));
-        plan.data.fold = Some(Fold { index: 0, of, by: FoldBy::Stratified, column: String::new(), seed });
+        let (by, column) = FoldBy::usual(&plan.data);
+        plan.data.fold = Some(Fold { index: 0, of, by, column, seed });
     }
     let setup = Setup::new(plan, &|text| console.say(text))?;
     if setup.dataset.len(Split::Validation) == 0 {

@@ -11,7 +11,7 @@ pub use report::{CvReport, Spread};
 use crate::{
     baseline::BaselineKind,
     config::Plan,
-    data::{Fold, FoldBy, Split},
+    data::{Fold, FoldBy, Split, TaskKind},
     error::{Error, Result},
     judge::{Asked, judge},
     metric::Headline,
@@ -86,19 +86,13 @@ pub fn cross_validate(plan: &Plan, folds: &Folds, stop: &Interrupt, say: &dyn Fn
 }
 
 fn check(plan: &Plan, folds: &Folds) -> Result<()> {
-    if plan.data.task == crate::data::TaskKind::LanguageModel {
+    if plan.data.task == TaskKind::LanguageModel {
         return Err(Error::input("text is not cross-validated: its splits are by position")
             .next("give a config of classes or values"));
     }
-    if plan.data.window.is_some() {
-        return Err(Error::input("windows are not cross-validated: they are held out by time")
-            .next("compare seeds with `--set run.seed=2`"));
-    }
-    if plan.data.task == crate::data::TaskKind::Recommendation {
-        return Err(Error::input(
-            "choices are not cross-validated: what is held out of them is the last of every user",
-        )
-        .next("compare seeds with `--set run.seed=2`"));
+    if plan.data.task == TaskKind::Recommendation && folds.of > 1 {
+        let message = "choices are not shared out among folds: what is held out of them is the last of every user";
+        return Err(Error::input(message).next("compare seeds with `--folds 1 --seeds 1,2,3`"));
     }
     let runs = folds.of.saturating_mul(folds.repeats).saturating_mul(folds.seeds.len());
     if !(1..=10_000).contains(&runs) {

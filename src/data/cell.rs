@@ -64,7 +64,9 @@ impl<'a> Cell<'a> {
             Self::Number(value) if value.is_nan() => true,
             Self::Text(text) => {
                 let text = trimmed(text);
-                text.len() <= 4 && MISSING.iter().any(|word| text.eq_ignore_ascii_case(word)) || marked(text)
+                // Nearly every value is told from those words by how it begins.
+                let may_be = matches!(text.as_bytes(), [] | [b'n' | b'N' | b'?', ..]) && text.len() <= 4;
+                may_be && MISSING.iter().any(|word| text.eq_ignore_ascii_case(word)) || marked(text)
             }
             _ if markers.is_empty() => false,
             _ => self.name().is_ok_and(|name| marked(&name)),
@@ -232,6 +234,7 @@ mod tests {
         for bad in [Cell::Text("abc"), Cell::Text("inf"), Cell::Number(1e300), Cell::Other("a list")] {
             assert!(matches!(bad.number(), Err(Fault::Bad(..))), "{bad:?}");
         }
+        assert!(MISSING.iter().all(|word| Cell::Text(word).is_missing(&[])));
         let markers = ["-999".to_owned()];
         assert!(Cell::Integer(-999).is_missing(&markers) && Cell::Text(" -999").is_missing(&markers));
         assert!(!Cell::Integer(-998).is_missing(&markers));

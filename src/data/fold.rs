@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, HostInput, HostTarget, InputSchema, Sampler, Scale, Schema, Split, TargetSchema};
+use super::{DataConfig, Dataset, HostInput, HostTarget, InputSchema, Sampler, Scale, Schema, Split, TargetSchema};
 use crate::error::{Error, Result};
 
 /// How rows are shared out among folds.
@@ -23,6 +23,17 @@ pub enum FoldBy {
     /// Rows in the order of a column: fold `i` validates on the part after the first `i + 1` of `of + 1`, and trains on
     /// those.
     Time,
+}
+
+impl FoldBy {
+    /// How the rows of a config are shared out unless it is told otherwise, and the column that they go by: windows by
+    /// their time or their group, all else by class.
+    pub fn usual(config: &DataConfig) -> (Self, String) {
+        let window = config.window.as_ref();
+        let by = |by: Self, column: &Option<String>| column.clone().map(|column| (by, column));
+        let of_windows = window.and_then(|own| by(Self::Time, &own.time).or_else(|| by(Self::Grouped, &own.group)));
+        of_windows.unwrap_or_default()
+    }
 }
 
 /// `data.fold`: one fold of a cross-validation.
@@ -65,11 +76,6 @@ impl Folded {
         if matches!(schema.input, InputSchema::Choices { .. }) {
             return Err(Error::input("`data.fold` shares out rows, and a user's choices belong together")
                 .next("remove `data.fold`"));
-        }
-        if matches!(schema.input, InputSchema::Windows { .. }) {
-            return Err(
-                Error::input("`data.fold` shares out rows, and windows share theirs").next("remove `data.fold`")
-            );
         }
         if schema.target == TargetSchema::NextToken {
             return Err(Error::input("`data.fold` shares out rows, and text is none").next("remove `data.fold`"));

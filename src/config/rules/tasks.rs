@@ -3,7 +3,7 @@
 use super::{Rules, word};
 use crate::{
     config::Plan,
-    data::{DataConfig, Format, HoldoutBy, RankingLoss, Resample, TaskKind},
+    data::{DataConfig, Fold, FoldBy, Format, HoldoutBy, RankingLoss, Resample, TaskKind},
     model::{ModelConfig, Reads},
 };
 
@@ -118,9 +118,15 @@ impl Rules<'_> {
             let message = "`data.holdout.by` = \"class\" takes windows apart";
             self.broken(message, &["data.holdout.by", "data.window"], "remove `by`");
         }
-        if data.fold.is_some() {
-            let message = "`data.fold` shares out rows, and windows share theirs";
-            self.broken(message, &["data.fold", "data.window"], "remove `fold`");
+        let together = |fold: &Fold| match fold.by {
+            FoldBy::Time => window.time.as_ref() == Some(&fold.column),
+            FoldBy::Grouped => window.group.as_ref() == Some(&fold.column),
+            FoldBy::Stratified | FoldBy::Shuffled => false,
+        };
+        if data.fold.as_ref().is_some_and(|fold| !together(fold)) {
+            let message = "`data.fold` takes windows apart, which share their rows";
+            let next = "let folds go by `data.window.time` or `data.window.group`";
+            self.broken(message, &["data.fold", "data.window"], next);
         }
     }
 

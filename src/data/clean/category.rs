@@ -1,7 +1,6 @@
 //! A column of categories: an index into the names that the training split has, and what each becomes.
 
-use std::collections::HashMap;
-
+use foldhash::{HashMap, HashMapExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -46,6 +46,7 @@ pub(super) use category::sorted;
 pub(super) use column::{Profile, Second};
 pub(super) use config::Columns;
 pub(super) use infer::{Guess, rows as inferred_rows};
+pub(super) use joint::Filled;
 pub(super) use number::value as number;
 pub(super) use report::Report;
 pub(super) use sample::{Moments, Sample, quantile};

@@ -50,3 +50,14 @@ pub struct Used {
     /// Outliers that were clipped, marked or dropped.
     pub outliers: u64,
 }
+
+impl Used {
+    /// Adds how often they were used elsewhere.
+    pub(in crate::data) fn add(&mut self, more: &Self) {
+        let Self { missing, unseen, bad, outliers } = more;
+        self.missing += missing;
+        self.unseen += unseen;
+        self.bad += bad;
+        self.outliers += outliers;
+    }
+}

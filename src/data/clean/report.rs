@@ -69,6 +69,16 @@ impl Report {
         self.add(place, column, fault);
     }
 
+    /// Adds what another report holds.
+    pub(in crate::data) fn join(&mut self, other: Self) {
+        let room = SHOWN.saturating_sub(self.shown.len());
+        self.shown.extend(other.shown.into_iter().take(room));
+        self.total += other.total;
+        if self.next.is_empty() {
+            self.next = other.next;
+        }
+    }
+
     /// The report, if there is anything to report.
     pub(in crate::data) fn finish(self) -> Result<()> {
         let error = match (self.total, self.shown.first()) {

@@ -1,12 +1,12 @@
 //! Comma-separated values.
 
 use std::io::{BufRead, Read};
-use std::ops::ControlFlow;
 use std::path::Path;
 
 use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, StringRecord, Trim};
 
-use super::{Cell, Each, Layout, Place, stream};
+use super::block::{self, Chunk, EachBlock, Origin, Source};
+use super::{Cell, Layout, stream};
 use crate::error::{Error, IoContext, Result};
 
 /// The header, the given names, or `c0`, `c1`, ... for as many fields as the first row has.
@@ -41,22 +41,71 @@ pub(super) fn columns(path: &Path, layout: &Layout) -> Result<Vec<String>> {
 }
 
 /// Calls `each` with the fields at the indices, as text.
-pub(super) fn rows(path: &Path, layout: &Layout, indices: &[usize], each: &mut Each<'_>) -> Result<()> {
-    let mut reader = open(path, layout)?;
-    let mut record = ByteRecord::new();
-    while reader.read_byte_record(&mut record).map_err(|e| fault(path, layout, &e))? {
-        let number = layout.skip + record.position().map_or(0, csv::Position::line);
-        let cells: Vec<_> = indices.iter().map(|&index| cell(record.get(index))).collect();
-        if let ControlFlow::Break(()) = each(Place { file: path, unit: "line", number }, &cells)? {
-            break;
-        }
-    }
-    Ok(())
+pub(super) fn blocks(path: &Path, layout: &Layout, indices: &[usize], each: &mut EachBlock<'_>) -> Result<()> {
+    let origin = Origin { file: path, unit: "line", width: indices.len() };
+    block::read_ahead(origin, || Ok(Lines { reader: open(path, layout)?, path, layout, indices }), each)
 }
 
-fn cell(field: Option<&[u8]>) -> Cell<'_> {
-    let Some(field) = field else { return Cell::Missing };
-    std::str::from_utf8(field).map_or(Cell::Other("text that is not UTF-8"), Cell::Text)
+/// The wanted fields of some lines, one after the other.
+#[derive(Default)]
+struct Fields {
+    bytes: Vec<u8>,
+    /// Where each field ends.
+    ends: Vec<usize>,
+    lines: Vec<u64>,
+    width: usize,
+}
+
+impl Chunk for Fields {
+    fn rows(&self) -> usize {
+        self.lines.len()
+    }
+
+    fn number(&self, row: usize) -> u64 {
+        self.lines.get(row).copied().unwrap_or_default()
+    }
+
+    fn cell(&self, row: usize, column: usize) -> Cell<'_> {
+        let at = row * self.width + column;
+        let end = |at: usize| self.ends.get(at).copied().unwrap_or_default();
+        let start = at.checked_sub(1).map_or(0, end);
+        let field = self.bytes.get(start..end(at)).unwrap_or_default();
+        std::str::from_utf8(field).map_or(Cell::Other("text that is not UTF-8"), Cell::Text)
+    }
+}
+
+struct Lines<'a, R> {
+    reader: Reader<R>,
+    path: &'a Path,
+    layout: &'a Layout,
+    indices: &'a [usize],
+}
+
+impl<R: Read> Source for Lines<'_, R> {
+    type Chunk = Fields;
+
+    fn read(&mut self) -> (Fields, Result<()>) {
+        let mut fields = Fields { width: self.indices.len(), ..Fields::default() };
+        let end = self.fill(&mut fields);
+        (fields, end)
+    }
+}
+
+impl<R: Read> Lines<'_, R> {
+    fn fill(&mut self, fields: &mut Fields) -> Result<()> {
+        let mut record = ByteRecord::new();
+        while fields.lines.len() < block::rows(fields.width) && fields.bytes.len() < block::BYTES {
+            if !self.reader.read_byte_record(&mut record).map_err(|e| fault(self.path, self.layout, &e))? {
+                break;
+            }
+            fields.lines.push(self.layout.skip + record.position().map_or(0, csv::Position::line));
+            for &index in self.indices {
+                fields.bytes.extend_from_slice(record.get(index).unwrap_or_default());
+                fields.ends.push(fields.bytes.len());
+            }
+        }
+        Ok(())
+    }
 }
 
 fn open(path: &Path, layout: &Layout) -> Result<Reader<impl Read>> {

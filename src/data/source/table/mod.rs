@@ -1,5 +1,6 @@
 //! Tables: CSV, Parquet and JSON lines, streamed row by row, their columns cleaned on the way.
 
+mod block;
 mod csv;
 mod documents;
 mod interactions;
@@ -24,6 +25,8 @@ pub use predict::{Rows, read_rows};
 pub(in crate::data) use prepare::{Request, read};
 pub(in crate::data) use profile::profile;
 pub use text::read_texts;
+
+use block::EachBlock;
 
 use crate::data::cell::{Cell, Fault};
 use crate::data::{DataConfig, Format};
@@ -79,15 +82,27 @@ fn columns(file: &Path, layout: &Layout) -> Result<Vec<String>> {
     }
 }
 
-/// Calls `each` with the named columns of every row, until it breaks off.
-fn each_row(file: &Path, layout: &Layout, names: &[String], each: &mut Each<'_>) -> Result<()> {
+/// Calls `each` with the named columns of all rows, block by block, until it breaks off.
+fn each_block(file: &Path, layout: &Layout, names: &[String], each: &mut EachBlock<'_>) -> Result<()> {
     let indices = plan::resolve(file, &columns(file, layout)?, names)?;
     match format(file, layout)? {
-        Format::Parquet => parquet::rows(file, &indices, each),
-        Format::Jsonl => jsonl::rows(file, names, each),
-        Format::Documents => documents::rows(file, &indices, each),
-        _ => csv::rows(file, layout, &indices, each),
+        Format::Parquet => parquet::blocks(file, &indices, each),
+        Format::Jsonl => jsonl::blocks(file, names, each),
+        Format::Documents => documents::blocks(file, &indices, each),
+        _ => csv::blocks(file, layout, &indices, each),
     }
+}
+
+/// The same row by row.
+fn each_row(file: &Path, layout: &Layout, names: &[String], each: &mut Each<'_>) -> Result<()> {
+    each_block(file, layout, names, &mut |block| {
+        for row in 0..block.rows() {
+            if let ControlFlow::Break(()) = each(block.place(row), block.cells(row))? {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// The given format, or the one that the file's ending tells.

@@ -1,9 +1,7 @@
 //! Apache Parquet, in batches of rows.
 
 use std::fs::File;
-use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::mpsc::sync_channel;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray,
@@ -12,14 +10,11 @@ use arrow::array::{
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderBuilder, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::{Cell, Each, Place};
+use super::Cell;
+use super::block::{self, Chunk, EachBlock, Origin, Source};
 use crate::error::{Error, IoContext, Result};
-
-/// Rows that are decoded together, and batches that are ready before they are needed.
-const BATCH: usize = 1024;
-const AHEAD: usize = 2;
 
 /// The top-level columns' names.
 pub(super) fn columns(path: &Path) -> Result<Vec<String>> {
@@ -27,58 +22,86 @@ pub(super) fn columns(path: &Path) -> Result<Vec<String>> {
     Ok(builder.schema().fields().iter().map(|field| field.name().clone()).collect())
 }
 
-/// Calls `each` with the columns at the indices. A thread decodes the next batch meanwhile.
-pub(super) fn rows(path: &Path, indices: &[usize], each: &mut Each<'_>) -> Result<()> {
+/// Calls `each` with the columns at the indices.
+pub(super) fn blocks(path: &Path, indices: &[usize], each: &mut EachBlock<'_>) -> Result<()> {
     let builder = open(path)?;
     let mask = ProjectionMask::roots(builder.parquet_schema(), indices.iter().copied());
-    let reader = builder.with_projection(mask).with_batch_size(BATCH).build().map_err(|e| damaged(path, e))?;
-    std::thread::scope(|scope| {
-        let (sender, batches) = sync_channel(AHEAD);
-        scope.spawn(move || {
-            for batch in reader {
-                let batch = batch.map_err(|e| damaged(path, e)).and_then(|batch| Batch::new(path, &batch, indices));
-                let failed = batch.is_err();
-                // The other end is gone when `each` has seen enough.
-                if sender.send(batch).is_err() || failed {
-                    return;
-                }
-            }
-        });
-        let mut number = 0;
-        for batch in batches {
-            let Batch { columns, rows } = batch?;
-            let mut cells = Vec::with_capacity(columns.len());
-            for row in 0..rows {
-                number += 1;
-                cells.clear();
-                cells.extend(columns.iter().map(|column| column.cell(row)));
-                if let ControlFlow::Break(()) = each(Place { file: path, unit: "row", number }, &cells)? {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    })
+    let rows = rows(&builder, indices.len());
+    let reader = builder.with_projection(mask).with_batch_size(rows).build().map_err(|e| damaged(path, e))?;
+    let origin = Origin { file: path, unit: "row", width: indices.len() };
+    block::read_ahead(origin, || Ok(Batches { reader, path, indices, read: 0 }), each)
 }
 
-/// Rows that were decoded together, their columns in the order that was asked for.
+struct Batches<'a> {
+    reader: ParquetRecordBatchReader,
+    path: &'a Path,
+    indices: &'a [usize],
+    read: u64,
+}
+
+impl Source for Batches<'_> {
+    type Chunk = Batch;
+
+    fn read(&mut self) -> (Batch, Result<()>) {
+        let mut batch = Batch { before: self.read, ..Batch::default() };
+        let end = self.reader.next().map_or(Ok(()), |read| {
+            let read = read.map_err(|e| damaged(self.path, e))?;
+            batch.columns = columns_of(&read, self.path, self.indices)?;
+            batch.rows = read.num_rows();
+            self.read += batch.rows as u64;
+            Ok(())
+        });
+        (batch, end)
+    }
+}
+
+/// Rows to decode together: fewer where they are long.
+fn rows<T>(builder: &ArrowReaderBuilder<T>, width: usize) -> usize {
+    let groups = builder.metadata().row_groups().iter();
+    let long = groups.map(|group| group.total_byte_size() / group.num_rows().max(1)).max().unwrap_or(0);
+    (block::BYTES / usize::try_from(long).unwrap_or(0).max(1)).clamp(1, block::rows(width))
+}
+
+/// The columns at the indices, in their order.
+fn columns_of(batch: &RecordBatch, path: &Path, indices: &[usize]) -> Result<Vec<Column>> {
+    // A projection keeps the file's order, whatever order it was asked in.
+    let mut ordered = indices.to_vec();
+    ordered.sort_unstable();
+    ordered.dedup(); // a column may be asked for twice
+    let place = |index| ordered.binary_search(index).ok().filter(|&place| place < batch.num_columns());
+    let columns = indices.iter().filter_map(place).map(|place| {
+        let name = batch.schema().field(place).name().clone();
+        Column::new(path, &name, batch.column(place))
+    });
+    columns.collect()
+}
+
+/// Rows that were decoded together.
+#[derive(Default)]
 struct Batch {
     columns: Vec<Column>,
     rows: usize,
+    /// Rows of the file before it.
+    before: u64,
 }
 
-impl Batch {
-    fn new(path: &Path, batch: &RecordBatch, indices: &[usize]) -> Result<Self> {
-        // A projection keeps the file's order, whatever order it was asked in.
-        let mut ordered = indices.to_vec();
-        ordered.sort_unstable();
-        ordered.dedup(); // a column may be asked for twice
-        let place = |index| ordered.binary_search(index).ok().filter(|&place| place < batch.num_columns());
-        let columns = indices.iter().filter_map(place).map(|place| {
-            let name = batch.schema().field(place).name().clone();
-            Column::new(path, &name, batch.column(place))
-        });
-        Ok(Self { columns: columns.collect::<Result<_>>()?, rows: batch.num_rows() })
+impl Chunk for Batch {
+    fn rows(&self) -> usize {
+        self.rows
+    }
+
+    fn number(&self, row: usize) -> u64 {
+        self.before + row as u64 + 1
+    }
+
+    fn cell(&self, row: usize, column: usize) -> Cell<'_> {
+        self.columns.get(column).map_or(Cell::Missing, |column| column.cell(row))
+    }
+
+    fn fill<'a>(&'a self, first: usize, cells: &mut [Cell<'a>], width: usize) {
+        for (place, column) in self.columns.iter().enumerate() {
+            column.fill(first, cells.iter_mut().skip(place).step_by(width.max(1)));
+        }
     }
 }
 
@@ -130,13 +153,34 @@ impl Column {
     }
 
     fn cell(&self, row: usize) -> Cell<'_> {
+        let mut cell = Cell::Missing;
+        self.fill(row, std::iter::once(&mut cell));
+        cell
+    }
+
+    /// The values from `first` on, one after the other; the type is told once for all of them.
+    fn fill<'a, 'b>(&'a self, first: usize, cells: impl Iterator<Item = &'b mut Cell<'a>>)
+    where
+        'a: 'b,
+    {
+        fn each<'a, 'b, A: Array + 'a>(
+            array: &'a A,
+            first: usize,
+            cells: impl Iterator<Item = &'b mut Cell<'a>>,
+            of: impl Fn(&'a A, usize) -> Cell<'a>,
+        ) where
+            'a: 'b,
+        {
+            for (row, cell) in (first..array.len()).zip(cells) {
+                *cell = if array.is_valid(row) { of(array, row) } else { Cell::Missing };
+            }
+        }
         match self {
-            Self::Bool(array) if array.is_valid(row) => Cell::Bool(array.value(row)),
-            Self::Integer(array) if array.is_valid(row) => Cell::Integer(array.value(row)),
-            Self::Number(array) if array.is_valid(row) => Cell::Number(array.value(row)),
-            Self::Time(array) if array.is_valid(row) => Cell::Time(array.value(row)),
-            Self::Text(array) if array.is_valid(row) => Cell::Text(array.value(row)),
-            _ => Cell::Missing,
+            Self::Bool(array) => each(array, first, cells, |array, row| Cell::Bool(array.value(row))),
+            Self::Integer(array) => each(array, first, cells, |array, row| Cell::Integer(array.value(row))),
+            Self::Number(array) => each(array, first, cells, |array, row| Cell::Number(array.value(row))),
+            Self::Time(array) => each(array, first, cells, |array, row| Cell::Time(array.value(row))),
+            Self::Text(array) => each(array, first, cells, |array, row| Cell::Text(array.value(row))),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use super::wanted::{self, Wanted};
-use super::{Layout, columns, each_row};
+use super::{Layout, columns, each_block};
 use crate::data::clean::{Column, Report, Used};
 use crate::data::{InputSchema, Schema};
 use crate::error::{Error, Result};
@@ -50,17 +50,19 @@ pub fn read_rows(
     let mut used = vec![Used::default(); table.columns.len()];
     let mut report = Report::default();
     let (mut count, mut values) = (0, Vec::new());
-    each_row(path, layout, &wanted.read, &mut |place, found| {
-        values.clear();
-        wanted.of(found, |cells| {
-            let mut fault = |column: &Column, fault| report.add(place, &column.name, fault);
-            table.write(cells, None, &mut used, &mut values, &mut fault);
-        });
-        count += 1;
-        if report.is_empty() {
-            each(&values)?;
-        }
-        Ok(ControlFlow::Continue(()))
+    each_block(path, layout, &wanted.read, &mut |read| {
+        wanted.of(read, |block| {
+            for row in 0..block.rows() {
+                values.clear();
+                let mut fault = |column: &Column, fault| report.add(block.place(row), &column.name, fault);
+                table.write(block.cells(row), None, &mut used, &mut values, &mut fault);
+                count += 1;
+                if report.is_empty() {
+                    each(&values)?;
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })
     })?;
     report.finish()?;
     Ok(Rows { count, told: table.told(&used) })

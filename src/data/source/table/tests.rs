@@ -1,3 +1,5 @@
+mod blocks;
+
 use std::fs::{self, File};
 use std::io::Write;
 use std::sync::Arc;

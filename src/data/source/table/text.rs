@@ -31,17 +31,18 @@ pub(super) fn read(table: &Table<'_>, splitter: &Splitter, sink: &mut dyn Record
     let (tokenizer, target) = learn(table, splitter)?;
     let encoder = TextEncoder::new(&tokenizer, context)?;
     let vocab = tokenizer.vocab();
-    let ids_of = ids(&target);
+    let (labels, ids_of) = (table.labels(), ids(&target));
     let (mut report, mut reals) = (Report::default(), Vec::new());
     let (mut cut, mut empty, mut rows) = (0u64, 0u64, 0u64);
     table.each(splitter, &mut |row| {
+        reals.clear();
         let mut tokens = row.features.first().map_or_else(|| Ok(Vec::new()), |cell| encoder.encode(&text(cell)))?;
         rows += 1;
         cut += u64::from(tokens.len() == context);
         empty += u64::from(tokens.is_empty());
         tokens.resize(context, vocab as u32);
         let features = Features::Tokens { ids: &tokens, vocab };
-        match table.target(&row, &target, &ids_of, &mut reals) {
+        match labels.of(&row, &target, &ids_of, &mut reals) {
             Err((column, fault)) => report.add_target(row.place, column, fault),
             Ok(_) if !report.is_empty() => {}
             Ok(Some(id)) => sink.push(Some(row.split), features, Target::Class(id))?,
@@ -73,17 +74,18 @@ fn learn(table: &Table<'_>, splitter: &Splitter) -> Result<(Tokenizer, TargetSch
     let kind = table.config().tokenizer_kind();
     let (mut alphabet, mut counts, mut texts) = (Alphabet::default(), WordCounts::default(), Vec::new());
     let mut kept = 0;
-    let target = table.targets(splitter, &mut |row| {
-        let Some(cell) = row.features.first().filter(|_| row.split == Split::Train) else { return };
-        let text = text(cell);
-        match kind {
-            TokenizerKind::Char => alphabet.add(&text),
-            TokenizerKind::Words(_) => counts.add(&text),
-            TokenizerKind::Bpe(_) if kept < LEARNED_FROM => {
-                kept += text.len();
-                texts.push(text.into_owned());
+    let target = table.targets(splitter, &mut |batch| {
+        let training = batch.rows().filter(|row| row.split == Split::Train);
+        for text in training.filter_map(|row| row.features.first()).map(text) {
+            match kind {
+                TokenizerKind::Char => alphabet.add(&text),
+                TokenizerKind::Words(_) => counts.add(&text),
+                TokenizerKind::Bpe(_) if kept < LEARNED_FROM => {
+                    kept += text.len();
+                    texts.push(text.into_owned());
+                }
+                _ => {}
             }
-            _ => {}
         }
     })?;
     let tokenizer = match kind {

@@ -1,5 +1,8 @@
 //! The columns that are wanted of a row: those of the file, those computed from them, and those that are gone.
 
+use rayon::prelude::*;
+
+use super::block::Block;
 use super::{Cell, plan};
 use crate::data::derive::{Derived, Formula, Value};
 use crate::error::{Error, Result};
@@ -52,22 +55,27 @@ impl Wanted {
         })
     }
 
-    /// Calls `each` with the wanted cells of a row of which `found` was read.
-    pub(super) fn of<T>(&self, found: &[Cell<'_>], each: impl FnOnce(&[Cell<'_>]) -> T) -> T {
+    /// Calls `each` with the wanted cells of a block of what was read.
+    pub(super) fn of<T>(&self, read: Block<'_>, each: impl FnOnce(Block<'_>) -> T) -> T {
         if self.plain {
-            return each(found);
+            return each(read);
         }
-        let read = |at: usize| found.get(at).copied().unwrap_or(Cell::Missing);
-        let value = |(formula, inputs): &(Formula, Vec<usize>)| {
-            formula.value(&inputs.iter().map(|at| read(*at)).collect::<Vec<_>>())
+        let value = |row: usize, (formula, inputs): &(Formula, Vec<usize>)| {
+            let found = |at: &usize| read.cells(row).get(*at).copied().unwrap_or(Cell::Missing);
+            formula.value(&inputs.iter().map(found).collect::<Vec<_>>())
         };
-        let values: Vec<Value<'_>> = self.formulas.iter().map(value).collect();
-        let cell = |from: &Origin| match from {
-            Origin::Read(at) => read(*at),
-            Origin::Formula(at) => values.get(*at).map_or(Cell::Missing, Value::cell),
-            Origin::Nowhere => Cell::Missing,
-        };
-        each(&self.from.iter().map(cell).collect::<Vec<_>>())
+        let rows = (0..read.rows()).into_par_iter();
+        let values: Vec<Vec<Value<'_>>> =
+            rows.map(|row| self.formulas.iter().map(|formula| value(row, formula)).collect()).collect();
+        let mut cells = Vec::with_capacity(read.rows() * self.from.len());
+        for (row, values) in values.iter().enumerate() {
+            cells.extend(self.from.iter().map(|from| match from {
+                Origin::Read(at) => read.cells(row).get(*at).copied().unwrap_or(Cell::Missing),
+                Origin::Formula(at) => values.get(*at).map_or(Cell::Missing, Value::cell),
+                Origin::Nowhere => Cell::Missing,
+            }));
+        }
+        each(read.with(&cells, self.from.len()))
     }
 }
 

@@ -1,10 +1,15 @@
 //! What a table's training rows teach: types, classes, transforms.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
-use super::{MOST_CLASSES, Row, Table, columns, encode_targets, encoded_targets, ids};
-use crate::data::clean::{self, Column, ColumnType, Guess, Profile, Second, TableSchema, Used};
+use rayon::prelude::*;
+
+use super::super::Cell;
+use super::labels::{encode_targets, encoded_targets, ids};
+use super::passes::{Batch, Row};
+use super::{MOST_CLASSES, Table, columns};
+use crate::data::clean::{self, Column, ColumnType, Filled, Guess, Profile, Second, TableSchema, Used};
 use crate::data::source::table::joint::JointSample;
 use crate::data::split::Splitter;
 use crate::data::{TargetSchema, TaskKind};
@@ -21,12 +26,14 @@ impl Table<'_> {
         let mut profiles: Vec<Profile> =
             kinds.iter().zip(&self.settings).map(|(kind, own)| Profile::new(*kind, own, names.len())).collect();
         let mut joint = JointSample::new(self.config, &self.settings, &kinds);
-        let target = self.targets(splitter, &mut |row| {
-            if row.training.is_some() {
-                let cells = profiles.iter_mut().zip(row.features).zip(&self.settings);
-                cells.for_each(|((profile, cell), own)| profile.add(cell, own));
-                joint.add(row.features, &self.settings);
-            }
+        let target = self.targets(splitter, &mut |batch| {
+            let training: Vec<&[Cell<'_>]> =
+                batch.rows().filter(|row| row.training.is_some()).map(|row| row.features).collect();
+            training.iter().for_each(|cells| joint.add(cells, &self.settings));
+            profiles.par_iter_mut().zip(&self.settings).enumerate().for_each(|(at, (profile, own))| {
+                let cells = training.iter().filter_map(|cells| cells.get(at));
+                cells.for_each(|cell| profile.add(cell, own));
+            });
         })?;
         let width = encoded_targets(&target);
         let fitted = names.iter().zip(&profiles).zip(&self.settings);
@@ -46,12 +53,12 @@ impl Table<'_> {
     pub(in super::super) fn targets(
         &self,
         splitter: &Splitter,
-        look: &mut dyn FnMut(&Row<'_, '_>),
+        look: &mut dyn FnMut(&Batch<'_>),
     ) -> Result<TargetSchema> {
         let mut classes = BTreeSet::new();
-        self.each(splitter, &mut |row| {
-            self.class(&row, &mut classes)?;
-            look(&row);
+        self.batches(splitter, &mut |batch| {
+            batch.rows().try_for_each(|row| self.class(&row, &mut classes))?;
+            look(batch);
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(match self.config.task {
@@ -84,7 +91,7 @@ impl Table<'_> {
     }
 
     /// Adds a row's class; one that is none is told of when the rows are written.
-    fn class(&self, row: &Row<'_, '_>, classes: &mut BTreeSet<String>) -> Result<()> {
+    fn class(&self, row: &Row<'_>, classes: &mut BTreeSet<String>) -> Result<()> {
         let (TaskKind::Classification, Some(cell)) = (self.config.task, row.targets.first()) else { return Ok(()) };
         let Ok(name) = cell.class() else { return Ok(()) };
         if classes.contains(name.as_ref()) {
@@ -108,22 +115,13 @@ impl Table<'_> {
             return Ok(());
         }
         let ids = ids(target);
-        let mut used = vec![Used::default(); schema.columns.len()];
-        let (mut scratch, mut encoded) = (Vec::new(), Vec::new());
-        self.each(splitter, &mut |row| {
-            let Some(fold) = row.fold() else { return Ok(ControlFlow::Continue(())) };
-            scratch.clear();
-            let dropped = dropping && schema.write(row.features, None, &mut used, &mut scratch, &mut |_, _| {});
-            if !dropped && encode_targets(&row, target, &ids, &mut encoded).is_ok() {
-                let cells = schema.columns.iter().zip(row.features).zip(&mut seconds);
-                let filled = schema.joint.as_ref().map(|joint| joint.filled(&schema.columns, row.features));
-                cells.enumerate().for_each(|(at, ((column, cell), second))| {
-                    if let Some(second) = second {
-                        let fill = filled.as_ref().and_then(|filled| filled.fill(at));
-                        column.observe(cell, fill, fold, &encoded, second);
-                    }
-                });
-            }
+        self.batches(splitter, &mut |batch| {
+            let parts = batch.parts(|part| Seen::new(&part, schema, target, &ids));
+            let each = seconds.par_iter_mut().zip(&schema.columns).enumerate();
+            each.for_each(|(at, (second, column))| {
+                let Some(second) = second else { return };
+                parts.iter().for_each(|part| part.observed(at, column, second));
+            });
             Ok(ControlFlow::Continue(()))
         })?;
         for ((column, second), own) in schema.columns.iter_mut().zip(&seconds).zip(&self.settings) {
@@ -132,5 +130,47 @@ impl Table<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The training rows of a part on a second look.
+#[derive(Default)]
+struct Seen<'r> {
+    /// Each row's features and fold.
+    rows: Vec<(&'r [Cell<'r>], usize)>,
+    /// Each row's values that a target encoding takes the means of, one row after the other.
+    encoded: Vec<f64>,
+    /// Each row's numbers, where several columns are looked at together.
+    filled: Vec<Filled>,
+}
+
+impl<'r> Seen<'r> {
+    /// Rows that are left out of the training split are left out.
+    fn new(part: &Batch<'r>, schema: &TableSchema, target: &TargetSchema, ids: &HashMap<&str, u32>) -> Self {
+        let mut seen = Self::default();
+        let (drops, mut used, mut scratch) =
+            (schema.drops_rows(), vec![Used::default(); schema.columns.len()], Vec::new());
+        for row in part.rows() {
+            let Some(fold) = row.fold() else { continue };
+            scratch.clear();
+            if drops && schema.write(row.features, None, &mut used, &mut scratch, &mut |_, _| {}) {
+                continue;
+            }
+            if encode_targets(&row, target, ids, &mut seen.encoded).is_ok() {
+                seen.rows.push((row.features, fold));
+                seen.filled.extend(schema.joint.as_ref().map(|joint| joint.filled(&schema.columns, row.features)));
+            }
+        }
+        seen
+    }
+
+    /// Shows the column at this place.
+    fn observed(&self, at: usize, column: &Column, second: &mut Second) {
+        let width = self.encoded.len() / self.rows.len().max(1);
+        for (row, (features, fold)) in self.rows.iter().enumerate() {
+            let fill = self.filled.get(row).and_then(|filled| filled.fill(at));
+            let encoded = self.encoded.get(row * width..(row + 1) * width).unwrap_or_default();
+            features.get(at).into_iter().for_each(|cell| column.observe(cell, fill, *fold, encoded, second));
+        }
     }
 }
