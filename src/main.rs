@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use kiln::{
-    commands::{self, Console},
+    commands::{self, Console, PredictArgs, Says},
     error::Result,
 };
 
@@ -34,8 +34,13 @@ fn run(verb: Verb, console: &Console) -> Result<()> {
         Verb::Generate { run, from, sampling } => {
             commands::generate(&run.opened(&from)?, &sampling.resolved()?, console)
         }
-        Verb::Predict { run, from, input, output, top } => {
-            commands::predict(&run.opened(&from)?, &input, output.as_deref(), top, console)
+        Verb::Predict { run, from, input, output, top, calibrated, baseline } => {
+            let says = match (calibrated, baseline) {
+                (true, _) => Says::Calibrated,
+                (_, true) => Says::Baseline,
+                _ => Says::Network,
+            };
+            commands::predict(&run.opened(&from)?, &PredictArgs { input, output, top, says }, console)
         }
         Verb::Data(DataVerb::Fetch { what, refresh }) => commands::data_fetch(what.as_deref(), refresh, console),
         Verb::Data(DataVerb::Show { config, rows }) => commands::data_show(config.plan()?, rows, console),

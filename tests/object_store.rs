@@ -1,4 +1,4 @@
-//! Objects of an S3 server and of an Azure one on this machine, through the real binary.
+//! Objects of S3, Google and Azure on servers of this machine, through the real binary.
 //!
 //! The servers are moto's (pip: `moto[server]`) and Azurite (npm: `azurite`, its `azurite-blob` in PATH; pip:
 //! `azure-storage-blob` puts the objects); without one its test says that it was skipped.
@@ -58,6 +58,14 @@ store.put_object(Bucket=bucket, Key=key, Body=body.encode()) if key else store.c
         ("AWS_SECRET_ACCESS_KEY", "anything"),
     ],
     address: "AWS_ENDPOINT",
+};
+
+/// Google's XML requests are those of S3, by its documentation made to be: moto answers them.
+const GOOGLE: Store = Store {
+    scheme: "gs",
+    login: &[("ALLOW_HTTP", "true"), ("GOOGLE_SKIP_SIGNATURE", "true")],
+    address: "GOOGLE_BASE_URL",
+    ..S3
 };
 
 const AZURE: Store = Store {
@@ -129,6 +137,11 @@ impl Drop for Server {
 #[test]
 fn objects_of_s3_train_as_their_files_do() {
     objects_train_as_their_files_do(S3);
+}
+
+#[test]
+fn objects_of_google_train_as_their_files_do() {
+    objects_train_as_their_files_do(GOOGLE);
 }
 
 #[test]

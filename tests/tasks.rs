@@ -237,6 +237,35 @@ fn every_model_of_windows_forecasts_better_than_the_last_value() {
 }
 
 #[test]
+fn windows_are_cross_validated_by_their_time_or_their_group() {
+    let bench = Bench::new();
+    bench.write("waves.csv", &waves());
+    bench.write("wave.toml", FORECAST);
+    let args = ["cv", "wave.toml", "--folds", "3", "--set", "train.steps=60", "--set", "model.width=8"];
+    let by_time = bench.json(&args);
+    let rows = |found: &serde_json::Value, key: &str| -> Vec<u64> {
+        found["folds"].as_array().unwrap().iter().map(|fold| fold[key].as_u64().unwrap()).collect()
+    };
+    // 320 rows of each series are before the test split: four parts of 80, windows of 16 and two after them.
+    assert_eq!(rows(&by_time, "judged_rows"), [2 * (80 - 17); 3]);
+    assert_eq!(rows(&by_time, "train_rows"), [80, 160, 240].map(|before| 2 * (before - 17)));
+    assert!(by_time["baselines"].to_string().contains("seasonal"), "{by_time}");
+    let by_group = bench.json(&["cv", "wave.toml", "--folds", "2", "--group", "series", "--set", "train.steps=60"]);
+    assert_eq!(rows(&by_group, "judged_rows"), [320 - 17; 2], "one series each");
+    let said = bench.kiln(&["cv", "wave.toml", "--shuffled"]);
+    assert!(said.code == 2 && said.err.contains("takes windows apart"), "{}", said.err);
+}
+
+#[test]
+fn recommenders_are_compared_over_seeds() {
+    let bench = recommender();
+    let found = bench.json(&["cv", "rec.toml", "--folds", "1", "--seeds", "1,2", "--set", "train.steps=20"]);
+    assert_eq!((found["figure"].as_str(), found["between_seeds"]["count"].as_u64()), (Some("ndcg@10"), Some(2)));
+    let said = bench.kiln(&["cv", "rec.toml"]);
+    assert!(said.code == 2 && said.err.contains("--folds 1 --seeds"), "{}", said.err);
+}
+
+#[test]
 fn windows_have_classes_and_need_their_order() {
     let bench = Bench::new();
     let text = waves();

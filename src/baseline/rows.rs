@@ -2,7 +2,7 @@
 
 use kiln_classic::{Model, Rows, Targets};
 
-use super::{texts::Terms, users};
+use super::{Gate, texts::Terms, users};
 use crate::{
     data::{Codes, Dataset, HostInput, HostTarget, InputSchema, Sampler, Schema, Split, TableSchema, TargetSchema},
     error::{Error, Result},
@@ -140,25 +140,60 @@ pub(super) fn classic_rows(
         let shape = (terms.columns(), dataset.schema().target.names().len());
         return read(dataset, split, (most, seed), shape, &|input, values| terms.write(input, values));
     }
-    let codes = dataset.schema().table.as_ref().map(TableSchema::codes).unwrap_or_default();
-    let few: Vec<Codes> = codes.into_iter().filter(|codes| codes.codes <= ONE_HOT).collect();
-    let more: usize = few.iter().map(|codes| codes.codes).sum();
+    let few = Few::of(dataset.schema());
     let columns = shape(dataset.schema()).map_or(1, |(columns, _)| columns);
-    let fits = MAX_NUMBERS / (columns + more - few.len()).max(1);
+    let fits = MAX_NUMBERS / few.columns(columns).max(1);
     let table = read_rows(dataset, split, if most == 0 { 0 } else { most.min(fits).max(1) }, seed)?;
-    if few.is_empty() {
-        return Ok(table);
+    Ok(Table { values: few.apart(table.values, columns), columns: few.columns(columns), ..table })
+}
+
+/// Codes of few categories, each of which becomes a column: codes are no amounts.
+struct Few(Vec<Codes>);
+
+impl Few {
+    fn of(schema: &Schema) -> Self {
+        let codes = schema.table.as_ref().map(TableSchema::codes).unwrap_or_default();
+        Self(codes.into_iter().filter(|codes| codes.codes <= ONE_HOT).collect())
     }
-    let mut values = Vec::with_capacity(table.len() * (columns + more));
-    for row in table.values.chunks_exact(columns.max(1)) {
-        for (feature, value) in row.iter().enumerate() {
-            match few.iter().find(|codes| codes.feature == feature) {
-                Some(codes) => values.extend((0..codes.codes).map(|code| f32::from(u8::from(*value == code as f32)))),
-                None => values.push(*value),
+
+    /// Columns of what has `columns`.
+    fn columns(&self, columns: usize) -> usize {
+        columns + self.0.iter().map(|codes| codes.codes).sum::<usize>() - self.0.len()
+    }
+
+    /// Rows of `columns` with a column a category.
+    fn apart(&self, values: Vec<f32>, columns: usize) -> Vec<f32> {
+        if self.0.is_empty() {
+            return values;
+        }
+        let mut apart = Vec::with_capacity(values.len() / columns.max(1) * self.columns(columns));
+        for (at, value) in values.iter().enumerate() {
+            match self.0.iter().find(|codes| codes.feature == at % columns.max(1)) {
+                Some(codes) => apart.extend((0..codes.codes).map(|code| f32::from(u8::from(*value == code as f32)))),
+                None => apart.push(*value),
             }
         }
+        apart
     }
-    Ok(Table { values, columns: columns + more - few.len(), ..table })
+}
+
+impl Gate {
+    /// What its best model says of examples as a data set gives them: probabilities or values, `[examples, outputs]`.
+    ///
+    /// # Errors
+    /// Examples of another shape.
+    pub fn predict(&self, schema: &Schema, input: HostInput) -> Result<Vec<f32>> {
+        let mut values = Vec::new();
+        match (&self.terms, input) {
+            (Some(terms), input) => terms.write(input, &mut values),
+            (None, HostInput::Floats { values: read, shape }) => {
+                values = Few::of(schema).apart(read, shape.iter().product());
+            }
+            (None, _) => {}
+        }
+        let rows = Rows { values: &values, columns: self.model.columns() };
+        self.model.predict(rows).map_err(|e| Error::failed(format!("the baseline cannot predict: {e}")))
+    }
 }
 
 /// What a classic model says of a whole split, read in parts.

@@ -36,7 +36,7 @@ pub use eval::{EvalArgs, eval};
 pub use generate::{Sampling, generate};
 pub use inspect::inspect;
 pub use models::{models, schema};
-pub use predict::predict;
+pub use predict::{PredictArgs, Says, predict};
 pub use profile::profile;
 pub use runs::{runs_list, runs_show};
 pub use train::{resume, train};

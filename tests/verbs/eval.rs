@@ -202,6 +202,41 @@ fn folds_are_runs_and_a_finished_one_is_not_trained_again() {
 }
 
 #[test]
+fn the_kept_classic_model_predicts_and_the_network_calibrated() {
+    let bench = noisy();
+    bench.ok(&["train", "noisy.toml", "-q"]);
+    bench.ok(&["eval", "noisy", "-q"]);
+    let predicted = |more: &[&str]| -> Vec<Vec<f64>> {
+        let csv = bench.ok(&[&["predict", "noisy", "--input", "noisy.csv", "-q"], more].concat());
+        let cells = |line: &str| line.split(',').map(|cell| cell.parse().unwrap()).collect();
+        csv.lines().skip(1).map(cells).collect()
+    };
+    let rows = noisy_rows();
+    let truth: Vec<f64> = rows.lines().skip(1).map(|row| row.split(',').nth(3).unwrap().parse().unwrap()).collect();
+    let right = |said: &[Vec<f64>]| said.iter().zip(&truth).filter(|(row, kind)| row[1] == **kind).count();
+    let (network, calibrated) = (predicted(&[]), predicted(&["--calibrated"]));
+    assert_eq!(right(&network), right(&calibrated), "a temperature moves no class");
+    let known: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(bench.path("checkpoints/noisy/calibration.json")).unwrap()).unwrap();
+    let temperature = known["temperature"].as_f64().unwrap();
+    let score = |row: &Vec<f64>| (row[4] / row[3]).ln();
+    for (raw, cold) in network.iter().zip(&calibrated) {
+        assert!((score(raw) / temperature - score(cold)).abs() < 1e-4, "{raw:?} {cold:?} {temperature}");
+    }
+    for entry in fs::read_dir(bench.path("checkpoints/noisy")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_string_lossy().starts_with("step-") {
+            fs::remove_dir_all(path).unwrap();
+        }
+    }
+    let classic = predicted(&["--baseline"]);
+    assert!(right(&classic) > 520 && right(&network) < 400, "{} {}", right(&classic), right(&network));
+    fs::remove_file(bench.path("checkpoints/noisy/baseline.json.gz")).unwrap();
+    let said = bench.kiln(&["predict", "noisy", "--input", "noisy.csv", "--baseline"]);
+    assert!(said.code == 2 && said.err.contains("keeps no classic model"), "{}", said.err);
+}
+
+#[test]
 fn what_a_run_does_not_have_is_said() {
     let bench = noisy();
     bench.ok(&["train", "noisy.toml", "--quiet", "--set", "train.epochs=1"]);
