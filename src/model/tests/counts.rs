@@ -2,32 +2,6 @@
 
 use super::*;
 
-#[derive(Default)]
-struct Paths {
-    path: Vec<String>,
-    names: Vec<String>,
-}
-
-impl ModuleVisitor for Paths {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_string());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        self.names.push(format!("{} {:?}", self.path.join("."), param.lazy_shape().as_slice()));
-    }
-}
-
-fn paths(config: &ModelConfig, sig: &Signature) -> Vec<String> {
-    let mut paths = Paths::default();
-    config.build(sig, &Device::flex()).unwrap().visit(&mut paths);
-    paths.names
-}
-
 #[test]
 fn counts_are_the_published_ones() {
     let gpt = |layers, heads, width| ModelConfig::Gpt(gpt2(layers, heads, width)).count(&tokens(50_257, 1024));

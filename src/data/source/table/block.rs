@@ -11,14 +11,14 @@ use crate::error::Result;
 
 /// Rows of a block, its cells, and bytes of text to decode it from, at most; a single row may be longer.
 const ROWS: usize = 16_384;
-const CELLS: usize = 1 << 17;
+const CELLS: usize = 1 << 16;
 pub(super) const BYTES: usize = 4 << 20;
 
 /// Blocks that are decoded before they are needed.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 
 /// Rows that one thread works on at a time.
-pub(super) const PART: usize = 2048;
+pub(super) const PART: usize = 1024;
 
 /// Rows of a block that reads `width` columns.
 pub(super) fn rows(width: usize) -> usize {
