@@ -11,7 +11,7 @@ pub use report::{CvReport, Spread};
 use crate::{
     baseline::BaselineKind,
     config::Plan,
-    data::{Fold, FoldBy, Split, TaskKind},
+    data::{Fold, FoldBy, Split, TaskKind, WindowConfig},
     error::{Error, Result},
     judge::{Asked, judge},
     metric::Headline,
@@ -89,6 +89,11 @@ fn check(plan: &Plan, folds: &Folds) -> Result<()> {
     if plan.data.task == TaskKind::LanguageModel {
         return Err(Error::input("text is not cross-validated: its splits are by position")
             .next("give a config of classes or values"));
+    }
+    let whole = |window: &WindowConfig| folds.by.leaves_windows_whole(&folds.column, window);
+    if folds.of > 1 && plan.data.window.as_ref().is_some_and(|window| !whole(window)) {
+        return Err(Error::input("folds that are shared out so take windows apart, which share their rows")
+            .next("let them go by `data.window.time` or `data.window.group`, as they do without options"));
     }
     if plan.data.task == TaskKind::Recommendation && folds.of > 1 {
         let message = "choices are not shared out among folds: what is held out of them is the last of every user";

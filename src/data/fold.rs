@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DataConfig, Dataset, HostInput, HostTarget, InputSchema, Sampler, Scale, Schema, Split, TargetSchema};
+use super::{
+    DataConfig, Dataset, HostInput, HostTarget, InputSchema, Sampler, Scale, Schema, Split, TargetSchema, WindowConfig,
+};
 use crate::error::{Error, Result};
 
 /// How rows are shared out among folds.
@@ -33,6 +35,15 @@ impl FoldBy {
         let by = |by: Self, column: &Option<String>| column.clone().map(|column| (by, column));
         let of_windows = window.and_then(|own| by(Self::Time, &own.time).or_else(|| by(Self::Grouped, &own.group)));
         of_windows.unwrap_or_default()
+    }
+
+    /// Whether rows that are shared out so, by `column`, leave windows whole: they share their rows.
+    pub fn leaves_windows_whole(self, column: &str, window: &WindowConfig) -> bool {
+        match self {
+            Self::Time => window.time.as_deref() == Some(column),
+            Self::Grouped => window.group.as_deref() == Some(column),
+            Self::Stratified | Self::Shuffled => false,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Rules, word};
 use crate::{
     config::Plan,
-    data::{DataConfig, Fold, FoldBy, Format, HoldoutBy, RankingLoss, Resample, TaskKind},
+    data::{DataConfig, Format, HoldoutBy, RankingLoss, Resample, TaskKind},
     model::{ModelConfig, Reads},
 };
 
@@ -118,12 +118,7 @@ impl Rules<'_> {
             let message = "`data.holdout.by` = \"class\" takes windows apart";
             self.broken(message, &["data.holdout.by", "data.window"], "remove `by`");
         }
-        let together = |fold: &Fold| match fold.by {
-            FoldBy::Time => window.time.as_ref() == Some(&fold.column),
-            FoldBy::Grouped => window.group.as_ref() == Some(&fold.column),
-            FoldBy::Stratified | FoldBy::Shuffled => false,
-        };
-        if data.fold.as_ref().is_some_and(|fold| !together(fold)) {
+        if data.fold.as_ref().is_some_and(|fold| !fold.by.leaves_windows_whole(&fold.column, window)) {
             let message = "`data.fold` takes windows apart, which share their rows";
             let next = "let folds go by `data.window.time` or `data.window.group`";
             self.broken(message, &["data.fold", "data.window"], next);
