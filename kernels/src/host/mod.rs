@@ -72,7 +72,18 @@ pub(crate) fn vectorised<K: Kernel>(kernel: K) -> K::Output {
             self.0.run()
         }
     }
-    Arch::new().dispatch(Dispatched(kernel))
+    dispatch(Dispatched(kernel))
+}
+
+/// Runs `work` with the widest vectors that this processor has.
+pub(crate) fn dispatch<W: WithSimd>(work: W) -> W::Output {
+    let arch = Arch::new();
+    // `Arch` knows AVX2 only by a feature of pulp that burn leaves off where it turns on that of AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    if let (Arch::Scalar, Some(avx2)) = (arch, pulp::x86::V3::try_new()) {
+        return Simd::vectorize(avx2, work);
+    }
+    arch.dispatch(work)
 }
 
 /// `n` values that `fill` writes, every one: a large result is not set to zero before.
@@ -168,6 +179,30 @@ pub(crate) fn max(row: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Lanes of a vector.
+    struct Lanes;
+
+    impl WithSimd for Lanes {
+        type Output = usize;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            S::F32_LANES
+        }
+    }
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn the_widest_vectors_are_found() {
+        let lanes = dispatch(Lanes);
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("bmi2") {
+            assert!(lanes >= 8, "AVX2 is there, and a vector has {lanes} lanes");
+        }
+        if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
+            assert_eq!(lanes, 16);
+        }
+    }
 
     #[test]
     fn the_exponential_is_right_to_two_units_and_at_the_ends() {
