@@ -35,7 +35,7 @@ pub(super) fn calibration(trained: &Trained, ready: &Ready) -> Result<Adjusted> 
     let known = Adjusted::load(trained.dir.path(), ready.step).ok_or_else(unknown)?;
     match ready.task.schema().target {
         TargetSchema::Classes { .. } if known.temperature.is_none() => Err(Error::input(
-            "no temperature calibrates the probabilities: the network is right on every validation row",
+            "no finite temperature is best on the validation rows, so the probabilities cannot be calibrated by one",
         )
         .next("leave --calibrated out")),
         TargetSchema::Classes { .. } | TargetSchema::Values { .. } => Ok(known),
