@@ -60,9 +60,20 @@ store.put_object(Bucket=bucket, Key=key, Body=body.encode()) if key else store.c
     address: "AWS_ENDPOINT",
 };
 
-/// Google's XML requests are those of S3, by its documentation made to be: moto answers them.
+/// Objects that anybody may read: Google's XML requests for them are those of S3, which moto answers.
 const GOOGLE: Store = Store {
     scheme: "gs",
+    put: "
+import sys, boto3
+address, path, body = sys.argv[1:]
+store = boto3.client('s3', endpoint_url=address, region_name='us-east-1',
+                     aws_access_key_id='anybody', aws_secret_access_key='anything')
+bucket, _, key = path.partition('/')
+if key:
+    store.put_object(Bucket=bucket, Key=key, Body=body.encode(), ACL='public-read')
+else:
+    store.create_bucket(Bucket=bucket, ACL='public-read')
+",
     login: &[("ALLOW_HTTP", "true"), ("GOOGLE_SKIP_SIGNATURE", "true")],
     address: "GOOGLE_BASE_URL",
     ..S3
