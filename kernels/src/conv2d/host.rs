@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use burn::backend::tensor::FloatTensor;
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     product::{Correlate, Gather, ROWS},
     reference, stage,
 };
-use crate::host::{HostBackend, HostTensor, dims, dispatch, packed, tensor, written};
+use crate::host::{HostBackend, HostTensor, dims, packed, tensor, written};
 use crate::profile::{Work, timed};
 
 impl<B: HostBackend> Conv2d for B {
@@ -128,7 +128,7 @@ fn compute<T: HostTensor>(
     let pictures = x.values().par_chunks(g.pixels().max(1)).zip(choices.par_iter_mut());
     y.par_chunks_mut(g.results().max(1)).zip(pictures).for_each_init(
         || Scratch::new(g, 1),
-        |scratch, (y, (x, choices))| dispatch(Picture { x, y, choices, product: &product, scratch, g }),
+        |scratch, (y, (x, choices))| Arch::new().dispatch(Picture { x, y, choices, product: &product, scratch, g }),
     );
 }
 
@@ -247,7 +247,7 @@ fn backward<T: HostTensor>(
                     let (count, pixels, results) = (group.min(pictures.end - first), g.pixels(), g.results());
                     let maps = first * results..(first + count) * results;
                     let skipped = (first - pictures.start) * pixels;
-                    dispatch(Group {
+                    Arch::new().dispatch(Group {
                         x: &x[first * pixels..(first + count) * pixels],
                         y: &y[maps.clone()],
                         grad: &grad[maps],

@@ -72,18 +72,7 @@ pub(crate) fn vectorised<K: Kernel>(kernel: K) -> K::Output {
             self.0.run()
         }
     }
-    dispatch(Dispatched(kernel))
-}
-
-/// Runs `work` with the widest vectors that this processor has.
-pub(crate) fn dispatch<W: WithSimd>(work: W) -> W::Output {
-    let arch = Arch::new();
-    // `Arch` knows AVX2 only by a feature of pulp that burn leaves off where it turns on that of AVX-512.
-    #[cfg(target_arch = "x86_64")]
-    if let (Arch::Scalar, Some(avx2)) = (arch, pulp::x86::V3::try_new()) {
-        return Simd::vectorize(avx2, work);
-    }
-    arch.dispatch(work)
+    Arch::new().dispatch(Dispatched(kernel))
 }
 
 /// `n` values that `fill` writes, every one: a large result is not set to zero before.
@@ -195,7 +184,7 @@ mod tests {
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn the_widest_vectors_are_found() {
-        let lanes = dispatch(Lanes);
+        let lanes = Arch::new().dispatch(Lanes);
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("bmi2") {
             assert!(lanes >= 8, "AVX2 is there, and a vector has {lanes} lanes");
         }

@@ -13,11 +13,12 @@ mod tile;
 use std::mem::MaybeUninit;
 
 use burn::backend::{TensorMetadata, tensor::FloatTensor};
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::{Attention, AttentionOptions, Sizes, pads, reference, turns};
 use crate::{
-    host::{HostBackend, HostTensor, dispatch, packed, seed, tensor, written},
+    host::{HostBackend, HostTensor, packed, seed, tensor, written},
     profile::{Work, timed},
 };
 use backward::Backward;
@@ -164,7 +165,7 @@ impl<'a> Call<'a> {
             // SAFETY: each task has rows or columns of its own.
             let output = unsafe { output.band([b * t, g * group * d], [t, group * d]) };
             with_scratch(Forward::scratch(t, d), |scratch| {
-                dispatch(Forward { task: self.task(b, g), output, log_sum, scratch });
+                Arch::new().dispatch(Forward { task: self.task(b, g), output, log_sum, scratch });
             });
         });
     }
@@ -184,7 +185,7 @@ impl<'a> Call<'a> {
             };
             let head = |values| Head { values, row: heads * d, d }.after(b * t * heads * d + g * group * d);
             with_scratch(Backward::scratch(t, d), |scratch| {
-                dispatch(Backward {
+                Arch::new().dispatch(Backward {
                     task: self.task(b, g),
                     output: head(output),
                     grad: head(grad),
