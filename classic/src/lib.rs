@@ -11,12 +11,16 @@ mod knn;
 mod linear;
 mod naive;
 mod recommend;
+mod rows;
+mod standard;
 mod tree;
 mod trees;
 
 pub use anomaly::fit_rows;
 pub use naive::{Repeat, repeat};
 pub use recommend::{Histories, fit_items};
+pub use rows::{Rows, Targets};
+use standard::Standard;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -99,71 +103,6 @@ impl Kind {
             Self::Pca => "pca",
             Self::Last => "last",
             Self::Seasonal => "seasonal",
-        }
-    }
-}
-
-/// Feature rows, `[rows, columns]`.
-#[derive(Debug, Clone, Copy)]
-pub struct Rows<'a> {
-    /// Row-major.
-    pub values: &'a [f32],
-    /// Columns of a row, at least 1.
-    pub columns: usize,
-}
-
-impl<'a> Rows<'a> {
-    /// Number of rows.
-    pub fn len(self) -> usize {
-        self.values.len() / self.columns.max(1)
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(self) -> bool {
-        self.len() == 0
-    }
-
-    fn iter(self) -> std::slice::ChunksExact<'a, f32> {
-        self.values.chunks_exact(self.columns.max(1))
-    }
-
-    fn column(self, column: usize) -> impl Iterator<Item = f64> + 'a {
-        self.values.iter().skip(column).step_by(self.columns.max(1)).map(|&v| f64::from(v))
-    }
-}
-
-/// What the rows stand for.
-#[derive(Debug, Clone, Copy)]
-pub enum Targets<'a> {
-    /// One class a row.
-    Classes {
-        /// Ids below `classes`.
-        ids: &'a [u32],
-        /// Number of classes, at least 2.
-        classes: usize,
-    },
-    /// `width` real values a row.
-    Values {
-        /// `[rows, width]`
-        values: &'a [f32],
-        /// Values of a row, at least 1.
-        width: usize,
-    },
-}
-
-impl Targets<'_> {
-    /// Probabilities or values that a model gives for a row.
-    pub fn outputs(&self) -> usize {
-        match self {
-            Self::Classes { classes, .. } => *classes,
-            Self::Values { width, .. } => *width,
-        }
-    }
-
-    fn rows(&self) -> usize {
-        match self {
-            Self::Classes { ids, .. } => ids.len(),
-            Self::Values { values, width } => values.len() / (*width).max(1),
         }
     }
 }
@@ -285,40 +224,6 @@ impl Model {
             Form::KMeans(means) => means.check(self.columns),
             Form::Pca(pca) => pca.check(self.columns),
             Form::Repeats(repeats) => repeats.check(self.columns, self.outputs),
-        }
-    }
-}
-
-/// Mean and deviation of every column, learned on the training rows; a constant column has deviation 1.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Standard {
-    mean: Vec<f64>,
-    std: Vec<f64>,
-}
-
-impl Standard {
-    fn of(rows: Rows<'_>) -> Self {
-        let n = rows.len() as f64;
-        let mean: Vec<f64> = (0..rows.columns).map(|c| rows.column(c).sum::<f64>() / n).collect();
-        let std = mean.iter().enumerate().map(|(c, mean)| {
-            let variance = rows.column(c).map(|v| (v - mean).powi(2)).sum::<f64>() / n;
-            let std = variance.sqrt();
-            // Rounding noise of a constant column must not be blown up to unit variance.
-            if std > mean.abs() * 1e-7 && std > f64::from(f32::MIN_POSITIVE) { std } else { 1.0 }
-        });
-        Self { std: std.collect(), mean }
-    }
-
-    fn apply(&self, row: &[f32]) -> Vec<f64> {
-        row.iter().zip(self.mean.iter().zip(&self.std)).map(|(&v, (mean, std))| (f64::from(v) - mean) / std).collect()
-    }
-
-    fn check(&self, columns: usize) -> Result<(), Fault> {
-        let whole = self.mean.iter().all(|v| v.is_finite()) && self.std.iter().all(|v| *v > 0.0 && v.is_finite());
-        if self.mean.len() == columns && self.std.len() == columns && whole {
-            Ok(())
-        } else {
-            Err(Fault("the scale does not fit the columns".into()))
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Who chose what: the columns of such a table, its splits by user, and what every user chose.
 
-use std::path::Path;
+mod config;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 use super::{
     HostInput, HostTarget, Split, Wanted,
@@ -11,77 +10,7 @@ use super::{
     shard::{Element, Layout, Shard, ShardWriter, TargetKind},
 };
 use crate::error::{Error, Result};
-
-/// `[data.interactions]`: a table of who chose what.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct InteractionsConfig {
-    /// The column of who chose.
-    pub user: String,
-    /// The column of what was chosen.
-    pub item: String,
-    /// The column of how much it was liked, for `least`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rating: Option<String>,
-    /// Rows with a rating below this are left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub least: Option<f64>,
-    /// The column of when, a date or a number; the order of the rows by default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time: Option<String>,
-    /// Which of a user's choices are held out.
-    #[serde(default)]
-    pub split: SplitPerUser,
-    /// What training lowers.
-    #[serde(default)]
-    pub loss: RankingLoss,
-    /// Items beside each chosen one, drawn at random among those that the user did not choose.
-    #[serde(default = "one")]
-    pub negatives: usize,
-}
-
-/// Which of a user's choices, in the order of time, are held out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum SplitPerUser {
-    /// The last one for test, the one before it for validation; users with fewer than three are for training.
-    #[default]
-    LeaveOneOut,
-    /// The last shares that `data.holdout` says, for every user.
-    Time,
-}
-
-/// The loss of a recommender.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum RankingLoss {
-    /// Bayesian personalised ranking (Rendle et al. 2009): the chosen item above each drawn one.
-    #[default]
-    Bpr,
-    /// Softmax over the chosen item and the drawn ones.
-    Softmax,
-    /// Whether each item was chosen, by itself (He et al. 2017).
-    Logistic,
-    /// Softmax over the items of the batch, less the logarithm of how often each is there (Yi et al. 2019); nothing is
-    /// drawn.
-    InBatch,
-}
-
-fn one() -> usize {
-    1
-}
-
-impl InteractionsConfig {
-    /// What decides the prepared bytes: the rest is left at its default.
-    pub(super) fn prepared(&self) -> Self {
-        Self { loss: RankingLoss::default(), negatives: one(), ..self.clone() }
-    }
-
-    /// Items drawn for each chosen one; none where the batch's own take their place.
-    pub(super) fn drawn(&self) -> Option<usize> {
-        (self.loss != RankingLoss::InBatch).then_some(self.negatives)
-    }
-}
+pub use config::{InteractionsConfig, RankingLoss, SplitPerUser};
 
 /// A user's index and an item's.
 pub(super) type Choice = (u32, u32);
@@ -301,91 +230,4 @@ fn ids(ids: &[u32]) -> Vec<i32> {
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_choices_are_held_out() {
-        let by_user = [vec![5, 3, 9, 1], vec![2, 4], (0..10).collect()];
-        let [train, validation, test] = shared_out(&by_user, SplitPerUser::LeaveOneOut, (0.0, 0.0));
-        assert_eq!((&validation[..], &test[..]), (&[(0, 9), (2, 8)][..], &[(0, 1), (2, 9)][..]));
-        assert_eq!(train.len(), 16 - 4);
-        assert!(train.contains(&(1, 2)) && train.contains(&(1, 4)), "two choices are too few to hold any out");
-        let [train, validation, test] = shared_out(&by_user, SplitPerUser::Time, (0.2, 0.1));
-        assert_eq!(validation, [(0, 1), (2, 7), (2, 8)]);
-        assert_eq!(test, [(2, 9)]);
-        assert_eq!(train.len(), 12);
-    }
-
-    fn folder() -> (tempfile::TempDir, [Shard; 3], Histories) {
-        let folder = tempfile::tempdir().unwrap();
-        let by_user: Vec<Vec<u32>> = (0..20).map(|user| (0..6).map(|i| (user * 3 + i * 5) % 30).collect()).collect();
-        write(folder.path(), &shared_out(&by_user, SplitPerUser::LeaveOneOut, (0.0, 0.0))).unwrap();
-        let shards =
-            Split::ALL.map(|split| Shard::open(&super::super::cache::shard_path(folder.path(), split)).unwrap());
-        let histories = Histories::read(&shards, 20, 30).unwrap();
-        (folder, shards, histories)
-    }
-
-    #[test]
-    fn negatives_are_a_function_of_seed_epoch_and_row_and_never_a_training_item() {
-        let (_folder, [train, ..], histories) = folder();
-        let draw = |seed, epoch, row| {
-            let (input, _) = histories.with_negatives(&train, &[(epoch, row)], 8, seed).unwrap();
-            let HostInput::Choices { users, items, each: 9 } = input else { panic!() };
-            (users[0] as u32, items)
-        };
-        for row in 0..train.rows() {
-            let (user, items) = draw(7, 2, row);
-            assert_eq!(draw(7, 2, row), (user, items.clone()));
-            let own = histories.of(Split::Train, user);
-            assert!(own.contains(&(items[0] as u32)));
-            assert!(items[1..].iter().all(|item| !own.contains(&(*item as u32))));
-            assert_ne!(draw(7, 3, row).1[1..], items[1..]);
-            assert_ne!(draw(8, 2, row).1[1..], items[1..]);
-        }
-        // Every item that the first user did not choose is drawn about as often.
-        let own = histories.of(Split::Train, 0).len();
-        let mut counts = [0; 30];
-        (0..2000).flat_map(|epoch| draw(1, epoch, 0).1[1..].to_vec()).for_each(|item| counts[item as usize] += 1);
-        let expected = 16_000 / (30 - own);
-        assert!(counts.iter().all(|&n| n == 0 || (n as i64 - expected as i64).abs() < expected as i64 / 4));
-        assert_eq!(counts.iter().filter(|&&n| n > 0).count(), 30 - own);
-    }
-
-    #[test]
-    fn a_batch_hides_its_users_other_items_and_corrects_for_popularity() {
-        let (_folder, [train, ..], histories) = folder();
-        let rows: Vec<(u64, u64)> = (0..8).map(|row| (0, row)).collect(); // two users, four choices each
-        let (input, target) = histories.in_batch(&train, &rows).unwrap();
-        let (HostInput::Choices { users, items, .. }, HostTarget::Items(Wanted::Shared { offsets })) = (input, target)
-        else {
-            panic!()
-        };
-        for (i, row) in offsets.chunks(8).enumerate() {
-            for (j, offset) in row.iter().enumerate() {
-                let count = histories.counts[items[j] as usize];
-                let own = histories.of(Split::Train, users[i] as u32).contains(&(items[j] as u32));
-                let expected = if i != j && own { HIDDEN } else { -(f64::from(count) / 80.0).ln() as f32 };
-                assert_eq!(*offset, expected, "{i} {j}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_ranking_leaves_out_what_was_chosen_before() {
-        let (_folder, _, histories) = folder();
-        let (HostInput::Choices { users, items, each: 0 }, HostTarget::Items(Wanted::Ranked { relevant, seen })) =
-            histories.ranked(Split::Test, &[0, 3])
-        else {
-            panic!()
-        };
-        assert_eq!((users, items.len()), (vec![0, 3], 30));
-        assert_eq!(relevant[0], [25], "the last of user 0's");
-        assert_eq!(seen[0].len(), 5, "training's and validation's");
-        let HostTarget::Items(Wanted::Ranked { seen, .. }) = histories.ranked(Split::Validation, &[0]).1 else {
-            panic!()
-        };
-        assert_eq!(seen[0], [0, 5, 10, 15]);
-    }
-}
+mod tests;

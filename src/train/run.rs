@@ -1,23 +1,20 @@
-//! A run: everything that a step changes, how it begins, and how it is saved.
+//! A run: everything that a step changes.
 
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+mod begin;
+mod save;
 
 use burn::{module::Module, optim::GradientsParams};
 
 use super::{Guard, Interrupt, Progress, RunDir, Setup, StepReport, Verdict, accumulate, record::Record};
 use crate::{
     checkpoint::{self, RunLock, Snapshot, State},
-    data::{Loader, Sampler, Split},
-    error::{Error, Kind, Result},
+    data::{Loader, Split},
+    error::{Error, Result},
     eval::{self, Pass},
     model::Model,
     nn,
     optim::{Ema, OptimConfig, Optimizer, Scale, clip_factor, global_norm},
     task::Report,
-    track::atomic,
 };
 
 /// The environment variable by which `kiln verify-resume` has a run die after a step, as a lost machine would.
@@ -53,80 +50,6 @@ pub struct Run {
 }
 
 impl Run {
-    /// Goes on from the last good checkpoint of the run's folder, or begins afresh where there is none.
-    ///
-    /// # Errors
-    /// The folder is in use, the data is not the same as before, or the config no longer fits the weights.
-    pub fn resume_or_fresh(setup: Setup, progress: &mut Progress) -> Result<Self> {
-        setup.check_memory()?;
-        let dir = RunDir::new(setup.plan.run.dir.join(&setup.plan.run.name));
-        std::fs::create_dir_all(dir.path()).map_err(|e| Error::io("create", dir.path(), e))?;
-        let lock = RunLock::acquire(dir.path())?;
-        let from = checkpoint::latest_good(dir.path(), &mut |why| progress.note(&format!("passed over: {why}")))?;
-        let snapshot = from.as_deref().map(checkpoint::load).transpose()?;
-        let steps = setup.plan.steps_for(setup.training.len(Split::Train))?;
-        let state = match &snapshot {
-            Some(snapshot) => same_data(&snapshot.state, &setup)?.clone(),
-            None => State {
-                seed: setup.plan.run.seed,
-                dataset: setup.dataset.fingerprint().into(),
-                device: setup.opened.spec.clone(),
-                ..State::default()
-            },
-        };
-        let run = Self {
-            model: setup.model()?,
-            steps,
-            max_seconds: setup.plan.max_seconds()?,
-            loader: loader(&setup, state.position),
-            record: Record::open(&dir.journal(), state.step, setup.plan.train.log_every, state.seconds)?,
-            optimizer: setup.plan.optim.init(),
-            ema: average(&setup.plan.optim),
-            guard: Guard::default(),
-            saved: None,
-            stop: Interrupt::default(),
-            watch: None,
-            kill_after: std::env::var(KILL_AFTER).ok().and_then(|step| step.parse().ok()),
-            state,
-            dir,
-            setup,
-            _lock: lock,
-        };
-        match (snapshot, from) {
-            (Some(snapshot), Some(from)) => run.restored(snapshot, &from),
-            _ => run.begun(),
-        }
-    }
-
-    fn begun(mut self) -> Result<Self> {
-        self.describe()?;
-        self.record.started(&self.setup, self.setup.parameters())?;
-        Ok(self)
-    }
-
-    fn restored(mut self, snapshot: Snapshot, from: &Path) -> Result<Self> {
-        self.saved = Some(snapshot.state.step);
-        self = self.load(snapshot).map_err(|e| match e.kind() {
-            Kind::Input => Error::input(format!("the config no longer fits {}: {}", from.display(), e.message()))
-                .next("drop the --set that changes it, or start another run with --set run.name=NAME"),
-            _ => e.at(from.display()),
-        })?;
-        self.describe()?; // only now: a config that does not fit must not replace the one that does
-        self.record.resumed(self.state.step, from, &self.setup.opened.spec)?;
-        Ok(self)
-    }
-
-    /// Writes the plan, the schema and the tokenizer beside the checkpoints.
-    fn describe(&self) -> Result<()> {
-        self.dir.store_plan(&self.setup.plan)?;
-        let schema = serde_json::to_vec_pretty(self.setup.dataset.schema()).map_err(json)?;
-        atomic::write(&self.dir.schema(), &schema)?;
-        match self.setup.dataset.tokenizer() {
-            Some(tokenizer) => tokenizer.save(&self.dir.tokenizer()),
-            None => Ok(()),
-        }
-    }
-
     /// Takes weights, optimizer state, averages and counters from a snapshot.
     fn load(mut self, snapshot: Snapshot) -> Result<Self> {
         self.model = nn::load_tensors(self.model, &snapshot.weights)?;
@@ -235,95 +158,10 @@ impl Run {
         let every = self.setup.plan.checkpoint.every;
         every > 0 && self.state.step.is_multiple_of(every)
     }
-
-    /// Keeps the weights of this step as the best ones, if they are.
-    pub(super) fn judge_best(&mut self, loss: f64, progress: &Progress) -> Result<()> {
-        if self.state.best.is_some_and(|best| loss >= best) || !loss.is_finite() {
-            self.state.stale += 1;
-            return Ok(());
-        }
-        self.state.best = Some(loss);
-        self.state.stale = 0;
-        self.write_snapshot(progress)?;
-        checkpoint::mark_best(self.dir.path(), self.state.step)
-    }
-
-    /// Saves, and removes what retention does not keep.
-    pub(super) fn save(&mut self, progress: &mut Progress) -> Result<()> {
-        if self.saved != Some(self.state.step) {
-            self.write_snapshot(progress)?;
-        }
-        checkpoint::prune(self.dir.path(), self.setup.plan.checkpoint.keep)?;
-        Ok(())
-    }
-
-    /// A full disk pauses the run, with everything in memory, for as long as `checkpoint.wait_for_space` says.
-    fn save_when_there_is_space(&self, snapshot: &Snapshot, progress: &Progress) -> Result<PathBuf> {
-        let patience = Duration::from_secs_f64(self.setup.plan.space_seconds()?.unwrap_or(0.0));
-        let began = Instant::now();
-        let mut told = false;
-        loop {
-            match checkpoint::save(self.dir.path(), snapshot) {
-                Err(e) if e.kind() == Kind::DiskFull && began.elapsed() < patience && !self.stop.raised() => {
-                    if !std::mem::replace(&mut told, true) {
-                        progress.warn(&format!(
-                            "paused at step {}: {}; waiting for space",
-                            self.state.step,
-                            e.message()
-                        ));
-                    }
-                    std::thread::sleep(Duration::from_secs(1));
-                }
-                other => return other,
-            }
-        }
-    }
-
-    /// See [`KILL_AFTER`].
-    pub(super) fn die_if_asked(&self) {
-        if self.kill_after == Some(self.state.step) {
-            // The signal ends the process before it could fail.
-            let _ = signal_hook::low_level::raise(9);
-        }
-    }
-
-    fn write_snapshot(&mut self, progress: &Progress) -> Result<()> {
-        self.state.guard = serde_json::to_value(&self.guard).map_err(json)?;
-        self.state.device = self.setup.opened.spec.clone();
-        let snapshot = Snapshot {
-            weights: nn::tensors_of(&self.model)?,
-            optim: self.optimizer.tensors()?,
-            ema: self.ema.as_ref().map(Ema::tensors).transpose()?,
-            state: self.state.clone(),
-        };
-        let path = self.save_when_there_is_space(&snapshot, progress)?;
-        self.saved = Some(self.state.step);
-        self.record.saved(self.state.step, &path)?;
-        progress.saved(self.state.step, &path);
-        Ok(())
-    }
 }
 
 fn average(optim: &OptimConfig) -> Option<Ema> {
     (optim.ema > 0.0).then(|| Ema::new(optim.ema))
-}
-
-fn loader(setup: &Setup, position: u64) -> Loader {
-    let sampler = Sampler::new(setup.plan.run.seed, setup.training.len(Split::Train));
-    Loader::start(setup.training.clone(), sampler, position, setup.plan.train.batch, setup.plan.data.workers)
-}
-
-fn same_data<'a>(state: &'a State, setup: &Setup) -> Result<&'a State> {
-    if state.dataset == setup.dataset.fingerprint() {
-        return Ok(state);
-    }
-    Err(Error::input(format!(
-        "the data of run `{}` is not what it was trained on (fingerprint {:.12} then, {:.12} now)",
-        setup.plan.run.name,
-        state.dataset,
-        setup.dataset.fingerprint()
-    ))
-    .next("bring the old data back, or start another run with --set run.name=NAME"))
 }
 
 /// SplitMix64 (Steele et al. 2014) of the pair, so that neighbouring steps share nothing.

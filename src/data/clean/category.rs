@@ -1,5 +1,7 @@
 //! A column of categories: an index into the names that the training split has, and what each becomes.
 
+mod names;
+
 use foldhash::{HashMap, HashMapExt};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,6 +13,9 @@ use super::{
     target::{FOLDS, TargetSums},
 };
 use crate::error::{Error, Result};
+pub use names::Categories;
+pub(in crate::data) use names::sorted;
+use names::{kept, ordered};
 
 /// Categories kept by default.
 pub(super) const MOST: usize = 1_000;
@@ -58,39 +63,6 @@ impl CategoryProfile {
             None if room => drop(self.counts.insert(name.to_owned(), 1)),
             None => self.overflow = true,
         }
-    }
-}
-
-/// Names in the order of their codes.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(from = "Vec<String>", into = "Vec<String>")]
-pub struct Categories {
-    names: Vec<String>,
-    codes: HashMap<String, usize>,
-}
-
-impl From<Vec<String>> for Categories {
-    fn from(names: Vec<String>) -> Self {
-        let codes = names.iter().cloned().zip(0..).collect();
-        Self { names, codes }
-    }
-}
-
-impl From<Categories> for Vec<String> {
-    fn from(categories: Categories) -> Self {
-        categories.names
-    }
-}
-
-impl Categories {
-    /// The names.
-    pub fn names(&self) -> &[String] {
-        &self.names
-    }
-
-    /// The name's code.
-    pub(super) fn code(&self, name: &str) -> Option<usize> {
-        self.codes.get(name).copied()
     }
 }
 
@@ -210,7 +182,7 @@ impl Category {
     }
 
     pub(super) fn is_sound(&self) -> bool {
-        let names = self.categories.names.len();
+        let names = self.categories.names().len();
         match self.encode {
             Encode::OneHot => self.width == names,
             Encode::Hash => self.width <= hash::MOST_BUCKETS,
@@ -219,12 +191,12 @@ impl Category {
     }
 
     pub(super) fn sums(&self) -> Option<TargetSums> {
-        (self.encode == Encode::Target).then(|| TargetSums::new(self.categories.names.len(), self.width))
+        (self.encode == Encode::Target).then(|| TargetSums::new(self.categories.names().len(), self.width))
     }
 
     pub(super) fn outputs(&self, name: &str) -> Vec<String> {
         match self.encode {
-            Encode::OneHot => self.categories.names.iter().map(|category| format!("{name}={category}")).collect(),
+            Encode::OneHot => self.categories.names().iter().map(|category| format!("{name}={category}")).collect(),
             _ if self.width == 1 => vec![name.to_owned()],
             _ => (0..self.width).map(|i| format!("{name}:{i}")).collect(),
         }
@@ -236,7 +208,7 @@ impl Category {
         let encode = encode.trim_matches('"');
         match self.encode {
             Encode::Hash => format!("{encode} to {} features", self.width),
-            _ => format!("{encode} of {} categories, missing as {}", self.categories.names.len(), self.fill),
+            _ => format!("{encode} of {} categories, missing as {}", self.categories.names().len(), self.fill),
         }
     }
 
@@ -248,7 +220,7 @@ impl Category {
     /// Appends the features of a category. `fold` is that of a training row.
     pub(super) fn write(&self, name: &str, code: Option<usize>, fold: Option<usize>, out: &mut Vec<f32>) {
         let start = out.len();
-        let known = self.categories.names.len();
+        let known = self.categories.names().len();
         match self.encode {
             Encode::OneHot | Encode::Hash => {
                 out.resize(start + self.width, 0.0);
@@ -275,37 +247,11 @@ impl Category {
             _ => None,
         };
         match name {
-            Some(code) => self.categories.names.get(code).cloned().unwrap_or_else(|| "(unseen)".into()),
+            Some(code) => self.categories.names().get(code).cloned().unwrap_or_else(|| "(unseen)".into()),
             None if self.encode == Encode::OneHot => "(unseen)".into(),
             None => format!("{values:?}"),
         }
     }
-}
-
-/// The most frequent names, as numbers if all are integers, else as text.
-fn kept(counts: &HashMap<String, u64>, most: usize) -> Vec<String> {
-    let mut names: Vec<(&String, u64)> = counts.iter().map(|(name, count)| (name, *count)).collect();
-    names.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
-    names.truncate(most.max(1));
-    sorted(names.into_iter().map(|(name, _)| name.clone()).collect())
-}
-
-/// As numbers if all names are integers, else as text.
-pub(in crate::data) fn sorted(mut names: Vec<String>) -> Vec<String> {
-    names.sort();
-    if names.iter().all(|name| name.parse::<i64>().is_ok()) {
-        names.sort_by_key(|name| name.parse::<i64>().unwrap_or_default());
-    }
-    names
-}
-
-fn ordered(names: Vec<String>, column: &str, order: Option<&[String]>) -> Result<Vec<String>> {
-    let Some(order) = order else { return Ok(names) };
-    if let Some(absent) = names.iter().find(|name| !order.contains(name)) {
-        return Err(Error::input(format!("`data.columns.{column}.order` lacks `{absent}`, which training rows have"))
-            .next("add it in its place"));
-    }
-    Ok(order.to_vec())
 }
 
 fn scaled(table: &[f64], scale: &[(f64, f64)]) -> Vec<f32> {
