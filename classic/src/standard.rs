@@ -7,7 +7,7 @@ use super::{Fault, Rows};
 /// Mean and deviation of every column, learned on the training rows; a constant column has deviation 1.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Standard {
-    mean: Vec<f64>,
+    pub(crate) mean: Vec<f64>,
     std: Vec<f64>,
 }
 

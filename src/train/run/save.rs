@@ -16,7 +16,7 @@ use crate::{
 
 impl Run {
     /// Keeps the weights of this step as the best ones, if they are.
-    pub(super) fn judge_best(&mut self, loss: f64, progress: &Progress) -> Result<()> {
+    pub(in crate::train) fn judge_best(&mut self, loss: f64, progress: &Progress) -> Result<()> {
         if self.state.best.is_some_and(|best| loss >= best) || !loss.is_finite() {
             self.state.stale += 1;
             return Ok(());
@@ -28,7 +28,7 @@ impl Run {
     }
 
     /// Saves, and removes what retention does not keep.
-    pub(super) fn save(&mut self, progress: &mut Progress) -> Result<()> {
+    pub(in crate::train) fn save(&mut self, progress: &mut Progress) -> Result<()> {
         if self.saved != Some(self.state.step) {
             self.write_snapshot(progress)?;
         }
@@ -59,7 +59,7 @@ impl Run {
     }
 
     /// See [`KILL_AFTER`].
-    pub(super) fn die_if_asked(&self) {
+    pub(in crate::train) fn die_if_asked(&self) {
         if self.kill_after == Some(self.state.step) {
             // The signal ends the process before it could fail.
             let _ = signal_hook::low_level::raise(9);
